@@ -1,0 +1,1 @@
+"""The product: one folder per part of the domain, wired together by `app.main`."""

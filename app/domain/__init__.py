@@ -1,0 +1,1 @@
+"""Pure words that every part of the product shares: money, ids, cursors, refusals. No IO."""

@@ -1,0 +1,1 @@
+"""Phoenix Channels for trio. Knows actors, not money."""
