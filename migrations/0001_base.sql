@@ -56,9 +56,10 @@ create index listing_by_sale on listing (sale, id);
 
 -- The ledger --------------------------------------------------------------------------------------
 
+-- One a business line: it must be there before the line sells anything.
 create table book (
     id text primary key,
-    line text not null references business_line,
+    line text not null unique references business_line,
     created_at timestamptz not null default now()
 );
 
@@ -200,7 +201,7 @@ create table transaction (
     -- When a purchase that has not been paid is to be given up, by the database's clock.
     reserved_until timestamptz not null,
     -- The event that told of the capture.
-    position bigint references event,
+    position bigint unique references event,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     unique (line, buyer, key),
@@ -210,10 +211,21 @@ create table transaction (
     constraint transaction_capture_was_told check ((state = 'captured') = (position is not null))
 );
 create index transaction_by_buyer on transaction (line, buyer, id);
+create index transaction_by_seller on transaction (line, seller, id);
 create index transaction_by_line on transaction (line, id);
-create index transaction_open on transaction (updated_at) where state in ('paying', 'unknown');
+create index transaction_open on transaction (id) where state in ('paying', 'unknown');
 create index transaction_open_by_listing on transaction (listing)
     where state in ('paying', 'unknown');
+
+create function refuse_change_of_final() returns trigger language plpgsql as $$
+begin
+    raise exception 'a transaction that is % stays so', old.state
+        using errcode = 'restrict_violation';
+end
+$$;
+create trigger transaction_final before update or delete on transaction
+    for each row when (old.state in ('captured', 'refused'))
+    execute function refuse_change_of_final();
 
 -- One intended call to the provider, committed before the call; its id is the provider's
 -- idempotency key.
@@ -233,12 +245,21 @@ create table attempt (
 create schema test_gateway;
 create table test_gateway.charge (
     attempt text primary key,
-    amount bigint not null,
-    currency text not null,
-    payment_method text not null,
     outcome text not null check (outcome in ('approved', 'declined', 'cancelled')),
-    reference text not null,
-    created_at timestamptz not null default now()
+    -- What was asked: null where an attempt was cancelled before its charge arrived.
+    amount bigint,
+    currency text,
+    payment_method text,
+    -- The provider's own name for money that moved.
+    reference text unique,
+    created_at timestamptz not null default now(),
+    constraint charge_says_what_was_asked check (
+        outcome = 'cancelled'
+        or (amount is not null and currency is not null and payment_method is not null)
+    ),
+    constraint charge_approved_has_reference check (
+        (outcome = 'approved') = (reference is not null)
+    )
 );
 
 -- What must never have a row ----------------------------------------------------------------------
@@ -350,3 +371,22 @@ from log_head as h
 left join event as e on true
 group by h.position
 having h.position <> count(e.position) or h.position <> coalesce(max(e.position), 0);
+
+-- Every row of every inv_* view, at most `most` a view: what `agio ledger check` reads. It finds
+-- the views by their name, so that one added later is looked at too.
+create function violations(most integer)
+returns table (invariant text, broken jsonb)
+language plpgsql stable as $$
+declare
+    seen text;
+begin
+    for seen in
+        select viewname from pg_views
+        where schemaname = current_schema() and viewname like 'inv\_%'
+        order by viewname
+    loop
+        return query execute
+            format('select %L::text, to_jsonb(v) from %I as v limit $1', seen, seen) using most;
+    end loop;
+end
+$$;
