@@ -240,6 +240,35 @@ create table attempt (
     updated_at timestamptz not null default now()
 );
 
+-- A transaction as it is read: with its attempt, the log it was told in, and whether its
+-- reservation has run out.
+create view transaction_seen as
+select
+    x.id,
+    x.line,
+    x.buyer,
+    x.key,
+    x.request_hash,
+    x.sale,
+    x.listing,
+    x.quantity,
+    x.seller,
+    x.amount,
+    x.currency,
+    x.commission_amount,
+    x.payment_method,
+    x.state,
+    x.refusal,
+    a.id as attempt,
+    h.epoch,
+    x.position,
+    x.reserved_until <= now() as overdue,
+    x.created_at,
+    x.updated_at
+from transaction as x
+left join attempt as a on x.id = a.transaction
+cross join log_head as h;
+
 -- What the test gateway, standing in for a provider on the other side of a network, remembers. It
 -- is written in atomic blocks of its own and nothing of ours refers to it.
 create schema test_gateway;

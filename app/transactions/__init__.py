@@ -1,0 +1,1 @@
+"""Purchases: each is one business transaction, run by one actor, that ends exactly once."""

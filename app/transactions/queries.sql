@@ -1,0 +1,155 @@
+-- The statements of a purchase. Locks are taken in this order: the transaction's row, the listing's
+-- row, accounts by id, the event log's head.
+
+-- name: find
+select * from transaction_seen
+where line = $1 and buyer = $2 and key = $3;
+
+-- name: load
+select * from transaction_seen
+where id = $1;
+
+-- name: offer
+-- What is for sale under this name in this line: price, who sells it, and the line's terms.
+select
+    l.seller,
+    l.price_amount,
+    l.price_currency,
+    b.commission_bp,
+    coalesce(s.closes_at <= now(), false) as closed
+from listing as l
+inner join sale as s on l.sale = s.id
+inner join business_line as b on s.line = b.id
+where s.line = $1 and s.id = $2 and l.id = $3;
+
+-- name: role_of
+select role from person
+where line = $1 and name = $2;
+
+-- name: meet
+insert into person (line, name, role)
+values ($1, $2, $3)
+on conflict (line, name) do nothing;
+
+-- name: accept
+-- No row where the key was taken meanwhile.
+insert into transaction (
+    id, line, buyer, key, request_hash, sale, listing, quantity, payment_method,
+    seller, amount, currency, commission_amount, state, reserved_until
+)
+values (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9,
+    $10, $11, $12, $13, 'paying', now() + make_interval(secs => $14)
+)
+on conflict (line, buyer, key) do nothing
+returning id;
+
+-- name: reserve
+-- Holds stock and writes down the intended charge, both or neither: no row where too little is left.
+-- The update itself decides, on the newest row; the constraint on the table stands behind it.
+with held as (
+    update listing
+    set reserved = reserved + $2
+    where id = $1 and reserved + $2 <= stock
+    returning id
+)
+
+insert into attempt (id, transaction, amount, currency, state)
+select $3, $4, $5, $6, 'intended'
+from held
+returning id;
+
+-- name: refuse_sold_out
+update transaction
+set state = 'refused', refusal = 'sold_out', updated_at = now()
+where id = $1;
+
+-- name: lock_open
+-- The guard of a capture: no row where somebody settled before.
+select
+    x.sale,
+    x.listing,
+    x.quantity,
+    x.seller,
+    x.amount,
+    x.currency,
+    x.commission_amount,
+    b.id as book
+from transaction as x
+inner join book as b on x.line = b.line
+where x.id = $1 and x.state in ('paying', 'unknown')
+for update of x;
+
+-- name: sell_reserved
+update listing
+set stock = stock - $2, reserved = reserved - $2
+where id = $1
+returning stock;
+
+-- name: attempt_succeeded
+update attempt
+set state = 'succeeded', provider_reference = $2, updated_at = now()
+where transaction = $1;
+
+-- name: capture
+update transaction
+set state = 'captured', position = $2, updated_at = now()
+where id = $1;
+
+-- name: refuse
+-- The guard of a refusal: no row where somebody settled before.
+update transaction
+set state = 'refused', refusal = $2, updated_at = now()
+where id = $1 and state in ('paying', 'unknown')
+returning listing, quantity;
+
+-- name: release
+update listing
+set reserved = reserved - $2
+where id = $1;
+
+-- name: attempt_ended
+update attempt
+set state = $2, updated_at = now()
+where transaction = $1;
+
+-- name: mark_unknown
+with marked as (
+    update transaction
+    set state = 'unknown', updated_at = now()
+    where id = $1 and state = 'paying'
+    returning id
+)
+
+update attempt
+set state = 'unknown', updated_at = now()
+from marked
+where attempt.transaction = marked.id and attempt.state = 'intended';
+
+-- name: open_after
+-- Open transactions that nobody has touched for a while, in the order of their ids.
+select * from transaction_seen
+where
+    id > $1
+    and state in ('paying', 'unknown')
+    and updated_at <= now() - make_interval(secs => $2)
+order by id
+limit $3;
+
+-- name: of_line
+select * from transaction_seen
+where line = $1 and ($2 = '' or id < $2)
+order by id desc
+limit $3;
+
+-- name: of_buyer
+select * from transaction_seen
+where line = $1 and buyer = $2 and ($3 = '' or id < $3)
+order by id desc
+limit $4;
+
+-- name: of_seller
+select * from transaction_seen
+where line = $1 and seller = $2 and ($3 = '' or id < $3)
+order by id desc
+limit $4;
