@@ -23,3 +23,107 @@ CHECKOUT_TEXT_MAX: Final = 255
 # Seconds that stock is held for a purchase whose payment has no outcome. Longer than a provider's
 # worst answer, short enough that a lost payment does not empty the shelf for the evening.
 RESERVATION_S: Final = 600.0
+
+# Storage: the annex --------------------------------------------------------------------------------
+
+# A thread starts in milliseconds; this long means that the machine is stuck.
+ANNEX_START_S: Final = 5.0
+
+# How long units of work may take to end at a stop: inside the 5 s that a stop may take in all.
+ANNEX_STOP_S: Final = 1.5
+
+# Calls from the annex that wait for the trio loop. Each stands for a batch, so this many means that
+# the loop has stood still, and memory is better given up than filled.
+ANNEX_POSTS_MAX: Final = 65_536
+
+# Storage: PostgreSQL -------------------------------------------------------------------------------
+
+# Connections of one node. Measured: 16 saturate a core of PostgreSQL, 64 bring nothing more; six
+# nodes still fit the server's usual 100.
+POSTGRES_POOL_SIZE: Final = 16
+
+# How long to try to connect: across an ocean with TLS it takes about one second.
+POSTGRES_CONNECT_S: Final = 5.0
+
+# How long a block may wait for a connection: a caller is better told `unavailable` than kept.
+POSTGRES_ACQUIRE_S: Final = 5.0
+
+# How long one statement may run on the server. The longest of ours takes milliseconds.
+POSTGRES_STATEMENT_S: Final = 10.0
+
+# How long to wait for a statement's answer: the server's own deadline passes first, which keeps
+# the connection; this one is for a server that is gone without a word.
+POSTGRES_ANSWER_S: Final = 12.0
+
+# How long to wait for a lock. Blocks hold theirs for milliseconds.
+POSTGRES_LOCK_S: Final = 5.0
+
+# How long an open block may do nothing before the server ends it: it holds locks others wait for.
+POSTGRES_IDLE_IN_BLOCK_S: Final = 10.0
+
+# How long closing the pool may take: then connections are cut.
+POSTGRES_CLOSE_S: Final = 1.0
+
+# How often a write block is run in all when PostgreSQL gives it up for a conflict, and the first
+# pause's bound, which doubles: five cover a pile-up of 16 connections.
+WRITE_ATTEMPTS_MAX: Final = 5
+WRITE_RETRY_S: Final = 0.005
+
+# Storage: migrations -------------------------------------------------------------------------------
+
+# How long a node waits for another that is migrating the same database.
+MIGRATION_TURN_S: Final = 60.0
+
+# How long a migration may wait for a lock: behind it all of the table's traffic waits, too.
+MIGRATION_LOCK_S: Final = 3.0
+
+# How long one migration may run.
+MIGRATION_RUN_S: Final = 300.0
+
+# Bytes of a request's head, and seconds for it to arrive. No browser sends more; a client that
+# sends slower is holding a connection, not making a request.
+HEAD_BYTES_MAX: Final = 16 * 1024
+HEAD_S: Final = 10.0
+
+# Bytes of a request's body, its seconds to arrive, and how deep its JSON may nest. Ours are flat
+# and below 1 KB: this is room for a hundred times that.
+BODY_BYTES_MAX: Final = 64 * 1024
+BODY_S: Final = 10.0
+BODY_DEPTH_MAX: Final = 8
+
+# Seconds an idle HTTP connection is kept. Above the 60 of common proxies, so that it is they who
+# close, and never send a request into a connection that is going away.
+KEEP_ALIVE_S: Final = 75.0
+
+# Requests under way on one HTTP/2 connection: a browser opens six connections for less.
+HTTP2_STREAMS_MAX: Final = 32
+
+# Seconds for a peer to take what was written to it. A response is below 100 KB; a reader that
+# needs longer is gone.
+WRITE_S: Final = 10.0
+
+# Seconds and bytes a finished HTTP connection is read on before it is closed, so that the last
+# response is not lost to a reset, as happens when unread bytes lie in the socket.
+LINGER_S: Final = 1.0
+LINGER_BYTES_MAX: Final = 1024 * 1024
+
+# Client connections of one node: 20 KB each makes 200 MB.
+CONNECTIONS_MAX: Final = 10_000
+
+# Connections the kernel holds for us until they are accepted: one burst of reconnecting clients.
+BACKLOG: Final = 1_024
+
+# Seconds the accept loop rests when the process has run out of file descriptors or memory.
+ACCEPT_REST_S: Final = 0.1
+
+# Seconds a request with `min_cursor` waits for this node to see that cursor.
+REACH_S: Final = 5.0
+
+# Seconds for one readiness check. An orchestrator's own probe gives up after one.
+CHECK_S: Final = 0.8
+
+# Seconds that requests under way are given to end when the server stops.
+HTTP_DRAIN_S: Final = 2.0
+
+# Seconds after which a caller refused for the moment may try again.
+RETRY_AFTER_S: Final = 1
