@@ -8,6 +8,7 @@ on conflict (book, key) do nothing
 returning id;
 
 -- name: posting_recorded
+-- Whether a posting of this key is there.
 select exists(select 1 from posting where book = $1 and key = $2);
 
 -- name: open_accounts
@@ -31,6 +32,7 @@ order by wanted.path, wanted.currency
 on conflict (book, path, currency) do nothing;
 
 -- name: lock_accounts
+-- The accounts of a posting, locked in the order of their ids until the block ends.
 select
     a.id,
     a.book,
@@ -65,11 +67,13 @@ order by t.place
 returning id;
 
 -- name: record_entries
+-- Writes entries: account, version, transfer, side, amount, balance after.
 insert into entry (account, version, transfer, side, amount, balance_after)
 select *
 from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[]);
 
 -- name: update_accounts
+-- Writes counters as they were decided: ids, debits, credits, versions.
 update account as a
 set debits = u.debits, credits = u.credits, version = u.version
 from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
@@ -77,6 +81,7 @@ from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
 where a.id = u.id;
 
 -- name: accounts_of_line
+-- A page of a line's accounts.
 select
     a.id,
     a.book,
@@ -95,6 +100,7 @@ order by a.id
 limit $3;
 
 -- name: accounts_of_owner
+-- A page of a person's accounts.
 select
     a.id,
     a.book,
@@ -113,6 +119,7 @@ order by a.id
 limit $4;
 
 -- name: account_of_line
+-- One account; no row where the line has none of this id.
 select
     a.id,
     a.book,
@@ -129,6 +136,7 @@ inner join book as b on a.book = b.id
 where b.line = $1 and a.id = $2;
 
 -- name: entries_of_account
+-- A page of an account's entries, with what each records.
 select
     e.version,
     e.transfer,
@@ -147,9 +155,14 @@ order by e.version
 limit $3;
 
 -- name: violations
-select invariant, broken from violations($1);
+-- What the inv_* views show, at most so many rows a view.
+select
+    invariant,
+    broken::text as broken
+from violations($1);
 
 -- name: replay_accounts
+-- Some accounts, by id.
 select
     id,
     book,
@@ -167,6 +180,7 @@ order by id
 limit $2;
 
 -- name: replay_transfers
+-- Some transfers, by id.
 select
     id,
     book,
@@ -180,6 +194,7 @@ order by id
 limit $2;
 
 -- name: replay_entries
+-- Some entries, by account and version.
 select
     account,
     version,

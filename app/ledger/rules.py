@@ -121,9 +121,7 @@ def decide(
     return Decision(tuple(entries), tuple(after.values()))
 
 
-def _refuse(
-    accounts: Mapping[AccountKey, Account], transfer: Transfer
-) -> PostingRefused | None:
+def _refuse(accounts: Mapping[AccountKey, Account], transfer: Transfer) -> PostingRefused | None:
     """Why this transfer may not be done to accounts that stand so, if it may not."""
     amount, currency = transfer.amount.amount, transfer.amount.currency
     if transfer.debit.path == transfer.credit.path:

@@ -78,9 +78,7 @@ async def _accounts(
     return Paged(found[:limit], str(found[limit - 1].id) if more else None, cursor)
 
 
-async def _account(
-    conn: ReadConnection, identity: Identity, number: int
-) -> AccountSeen | Refusal:
+async def _account(conn: ReadConnection, identity: Identity, number: int) -> AccountSeen | Refusal:
     cursor = await events.head(conn)
     known = 0 < number <= COUNTER_MAX
     account = await store.account_of_line(conn, identity.line, number) if known else None

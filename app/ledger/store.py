@@ -6,7 +6,8 @@ any lock is taken, in the order of their paths. What is to be written is decided
 (`app.ledger.rules`), then written in bulk: one statement a table, whatever the posting's size.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncIterator
 from typing import Final
 
 from app.domain.ids import new_id
@@ -15,7 +16,7 @@ from app.ledger.model import Account, Kind, Posting, PostingRefused, Side, Store
 from app.ledger.replay import Replay, ReplayedEntry, ReplayedTransfer
 from app.ledger.rules import AccountKey, Decision, decide, places
 from app.limits import CHECK_ROWS_A_READ, VIOLATIONS_MAX
-from app.storage import ReadConnection, Record, WriteConnection, load_queries
+from app.storage import ReadConnection, Row, WriteConnection, load_queries
 
 _SQL: Final = load_queries(__package__)
 
@@ -126,7 +127,7 @@ async def check(conn: ReadConnection) -> list[Violation]:
     is bounded by the number of accounts and `CHECK_ROWS_A_READ`, whatever the ledger's length.
     """
     shown = await conn.fetch(_SQL.violations, VIOLATIONS_MAX)
-    found = [Violation(row["invariant"], {"row": row["broken"]}) for row in shown]
+    found = [Violation(row["invariant"], json.loads(row["broken"])) for row in shown]
     replay = Replay()
     async for row in _walk_ids(conn, _SQL.replay_accounts):
         replay.account(to_account(row))
@@ -137,7 +138,7 @@ async def check(conn: ReadConnection) -> list[Violation]:
     return found + replay.violations()[:VIOLATIONS_MAX]
 
 
-async def _walk_ids(conn: ReadConnection, query: str) -> AsyncIterator[Record]:
+async def _walk_ids(conn: ReadConnection, query: str) -> AsyncIterator[Row]:
     """Every row of a query that goes by id, a bounded number a read."""
     after = 0
     while rows := await conn.fetch(query, after, CHECK_ROWS_A_READ):
@@ -146,7 +147,7 @@ async def _walk_ids(conn: ReadConnection, query: str) -> AsyncIterator[Record]:
         after = rows[-1]["id"]
 
 
-async def _walk_entries(conn: ReadConnection) -> AsyncIterator[Record]:
+async def _walk_entries(conn: ReadConnection) -> AsyncIterator[Row]:
     """Every entry, account by account, a bounded number a read."""
     after = (0, 0)
     while rows := await conn.fetch(_SQL.replay_entries, *after, CHECK_ROWS_A_READ):
@@ -155,12 +156,12 @@ async def _walk_entries(conn: ReadConnection) -> AsyncIterator[Record]:
         after = (rows[-1]["account"], rows[-1]["version"])
 
 
-def to_account(row: Mapping[str, object] | Record) -> Account:
+def to_account(row: Row) -> Account:
     """The account that a row holds."""
     return Account(**{**row, "kind": Kind(row["kind"])})
 
 
-def _to_entry(row: Record) -> StoredEntry:
+def _to_entry(row: Row) -> StoredEntry:
     return StoredEntry(
         version=row["version"],
         transfer=row["transfer"],

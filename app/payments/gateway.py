@@ -60,11 +60,11 @@ class NotFound:
 Outcome = Approved | Declined | Cancelled
 
 
-class OutcomeUnknown(Exception):
+class OutcomeUnknown(Exception):  # noqa: N818  # it names an outcome, which is no error
     """The provider's answer was lost: the effect may or may not have taken place."""
 
 
-class AttemptReused(Exception):
+class AttemptReusedError(Exception):
     """An attempt's id came back with another amount or payment method: a fault of ours."""
 
 
@@ -76,7 +76,7 @@ class PaymentGateway(Protocol):
         """Its name in the ledger's chart, lower-case letters only."""
 
     async def charge(self, attempt: Attempt) -> Outcome:
-        """Takes the money. Raises `AttemptReused` where the id was used for something else."""
+        """Takes the money. Raises `AttemptReusedError` where the id was used for something else."""
 
     async def lookup(self, attempt_id: str) -> Outcome | NotFound:
         """What became of an attempt, without changing anything."""

@@ -16,7 +16,7 @@ from app.payments import cards
 from app.payments.gateway import (
     Approved,
     Attempt,
-    AttemptReused,
+    AttemptReusedError,
     Cancelled,
     Declined,
     NotFound,
@@ -64,7 +64,7 @@ class MemoryGateway:
         if attempt.payment_method == cards.LOST_BEFORE:
             raise OutcomeUnknown(attempt.id)
         if self._asked.setdefault(attempt.id, attempt) != attempt:
-            raise AttemptReused(attempt.id)
+            raise AttemptReusedError(attempt.id)
         approved = cards.approves(attempt.payment_method)
         outcome = Approved(new_id("mch")) if approved else Declined()
         decided = self.outcomes.setdefault(attempt.id, outcome)

@@ -8,6 +8,7 @@ values ($1, $2, $3, $4, $5, $6)
 on conflict (attempt) do nothing;
 
 -- name: decided
+-- What was decided of an attempt; no row where nothing was.
 select
     outcome,
     amount,

@@ -13,7 +13,7 @@ from app.payments import cards
 from app.payments.gateway import (
     Approved,
     Attempt,
-    AttemptReused,
+    AttemptReusedError,
     Cancelled,
     Declined,
     NotFound,
@@ -23,7 +23,7 @@ from app.payments.gateway import (
 from app.storage import (
     Database,
     ReadConnection,
-    Record,
+    Row,
     StorageDown,
     WriteConnection,
     load_queries,
@@ -84,7 +84,7 @@ async def _charge(conn: WriteConnection, attempt: Attempt) -> Outcome:
     if row["outcome"] != "cancelled":
         asked = Attempt(attempt.id, Money(row["amount"], row["currency"]), row["payment_method"])
         if asked != attempt:
-            raise AttemptReused(attempt.id)
+            raise AttemptReusedError(attempt.id)
     return _to_outcome(row)
 
 
@@ -100,7 +100,7 @@ async def _cancel(conn: WriteConnection, attempt_id: str) -> Outcome:
     return _to_outcome(row)
 
 
-def _to_outcome(row: Record) -> Outcome:
+def _to_outcome(row: Row) -> Outcome:
     if row["outcome"] == "approved":
         return Approved(row["reference"])
     return Declined() if row["outcome"] == "declined" else Cancelled()

@@ -2,10 +2,12 @@
 -- row, accounts by id, the event log's head.
 
 -- name: find
+-- The transaction under a buyer's key.
 select * from transaction_seen
 where line = $1 and buyer = $2 and key = $3;
 
 -- name: load
+-- One transaction.
 select * from transaction_seen
 where id = $1;
 
@@ -23,10 +25,12 @@ inner join business_line as b on s.line = b.id
 where s.line = $1 and s.id = $2 and l.id = $3;
 
 -- name: role_of
+-- The role a line knows a person in.
 select role from person
 where line = $1 and name = $2;
 
 -- name: meet
+-- Gets to know a person, unless somebody else just did.
 insert into person (line, name, role)
 values ($1, $2, $3)
 on conflict (line, name) do nothing;
@@ -60,6 +64,7 @@ from held
 returning id;
 
 -- name: refuse_sold_out
+-- Keeps the answer under the key, though nothing was held.
 update transaction
 set state = 'refused', refusal = 'sold_out', updated_at = now()
 where id = $1;
@@ -81,17 +86,20 @@ where x.id = $1 and x.state in ('paying', 'unknown')
 for update of x;
 
 -- name: sell_reserved
+-- Takes what was held off the stock.
 update listing
 set stock = stock - $2, reserved = reserved - $2
 where id = $1
 returning stock;
 
 -- name: attempt_succeeded
+-- Ends the attempt of a capture.
 update attempt
 set state = 'succeeded', provider_reference = $2, updated_at = now()
 where transaction = $1;
 
 -- name: capture
+-- Ends a transaction whose row is locked: it is paid, and this event told of it.
 update transaction
 set state = 'captured', position = $2, updated_at = now()
 where id = $1;
@@ -104,16 +112,19 @@ where id = $1 and state in ('paying', 'unknown')
 returning listing, quantity;
 
 -- name: release
+-- Gives back what was held.
 update listing
 set reserved = reserved - $2
 where id = $1;
 
 -- name: attempt_ended
+-- Ends the attempt of a refusal.
 update attempt
 set state = $2, updated_at = now()
 where transaction = $1;
 
 -- name: mark_unknown
+-- Says that the provider's answer was lost; does nothing where it was said or settled.
 with marked as (
     update transaction
     set state = 'unknown', updated_at = now()
@@ -137,18 +148,21 @@ order by id
 limit $3;
 
 -- name: of_line
+-- A page of a line's transactions, newest first.
 select * from transaction_seen
 where line = $1 and ($2 = '' or id < $2)
 order by id desc
 limit $3;
 
 -- name: of_buyer
+-- A page of what a person bought, newest first.
 select * from transaction_seen
 where line = $1 and buyer = $2 and ($3 = '' or id < $3)
 order by id desc
 limit $4;
 
 -- name: of_seller
+-- A page of what was bought of a person, newest first.
 select * from transaction_seen
 where line = $1 and seller = $2 and ($3 = '' or id < $3)
 order by id desc

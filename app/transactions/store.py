@@ -19,7 +19,7 @@ from app.ledger import store as ledger
 from app.ledger.model import PostingRefused
 from app.ledger.rules import Capture, capture_posting
 from app.payments.gateway import Approved
-from app.storage import ReadConnection, Record, WriteConnection, load_queries
+from app.storage import ReadConnection, Row, WriteConnection, load_queries
 from app.transactions.model import CheckoutRequest, State, Transaction
 
 _SQL: Final = load_queries(__package__)
@@ -113,7 +113,7 @@ async def _is_buyer(conn: WriteConnection, identity: Identity) -> bool:
     if role is None:
         await conn.execute(_SQL.meet, identity.line, identity.person, identity.role.value)
         role = await conn.fetchval(_SQL.role_of, identity.line, identity.person)
-    return role == identity.role.value
+    return bool(role == identity.role.value)
 
 
 async def _insert(conn: WriteConnection, order: Order, offer: _Offer) -> str | None:
@@ -178,7 +178,7 @@ async def settle_captured(
     return await load(conn, transaction_id)
 
 
-async def _post(conn: WriteConnection, transaction_id: str, provider: str, row: Record) -> None:
+async def _post(conn: WriteConnection, transaction_id: str, provider: str, row: Row) -> None:
     """Posts a capture to the ledger."""
     capture = Capture(
         book=row["book"],
@@ -256,7 +256,7 @@ async def of_seller(
     return tuple(_to_transaction(row) for row in rows)
 
 
-def _to_transaction(row: Record) -> Transaction:
+def _to_transaction(row: Row) -> Transaction:
     return Transaction(
         id=row["id"],
         line=row["line"],
