@@ -1,0 +1,1 @@
+"""Who is asking: identities, and the tokens that prove them."""

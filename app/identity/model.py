@@ -1,0 +1,31 @@
+"""Who is asking: a person of one business line, in one role, until a moment."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a person is on a business line: one of three."""
+
+    BUYER = "buyer"
+    SELLER = "seller"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A person, as a verified token names them.
+
+    Attributes:
+        person: their name, unique on the line.
+        role: what they may do there.
+        line: the business line's id.
+        expires_at: when the token stops being valid, in seconds since the epoch.
+        session: the token's own id, for logs and revocation.
+    """
+
+    person: str
+    role: Role
+    line: str
+    expires_at: int
+    session: str

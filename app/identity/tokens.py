@@ -1,0 +1,162 @@
+"""Tokens: issued and verified with one secret, HS256, and nothing else accepted.
+
+A token is a JWT whose header says `typ` `at+jwt` (RFC 9068) and whose claims are exactly those of
+`CLAIMS`, each of its type. The algorithm is pinned here and never read from the token (RFC 8725).
+A token that fails is refused without saying which check it failed, save that an expired one of
+ours is told so, because its holder can mend that alone.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import jwt
+
+from app.domain.errors import Code, Refusal
+from app.identity.model import Identity, Role
+
+ALGORITHM: Final = "HS256"
+TYPE: Final = "at+jwt"
+ISSUER: Final = "agio"
+AUDIENCE: Final = "agio"
+CLAIMS: Final = frozenset({"iss", "aud", "sub", "role", "line", "iat", "exp", "jti"})
+
+# RFC 7518 section 3.2: an HMAC key is at least as long as the hash, 256 bits.
+SECRET_BYTES_MIN: Final = 32
+
+# How far the clocks of two of our nodes may stand apart. NTP keeps them within milliseconds.
+LEEWAY_SECONDS: Final = 5
+
+# A working month: a token cannot be called back yet, so none is issued to outlive this.
+TTL_SECONDS_MAX: Final = 31 * 24 * 3600
+
+# Ours are under 400 characters. What is longer is refused before it costs a hash.
+TOKEN_CHARACTERS_MAX: Final = 2_048
+
+# As the database has them: `person.name` and `business_line.id`.
+_PERSON: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,62}", re.ASCII)
+_LINE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
+_SESSION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+
+_INVALID: Final = Refusal(Code.UNAUTHORIZED)
+_EXPIRED: Final = Refusal(Code.UNAUTHORIZED, "The token has expired.")
+
+
+class Tokens:
+    """Issues and verifies the tokens of one secret.
+
+    Args:
+        secret: at least `SECRET_BYTES_MIN` bytes of UTF-8.
+        now: seconds since the epoch; the machine's clock unless a test brings its own.
+
+    Raises:
+        ValueError: the secret is too short.
+    """
+
+    def __init__(self, secret: str, *, now: Callable[[], float] = time.time) -> None:
+        key = secret.encode()
+        if len(key) < SECRET_BYTES_MIN:
+            raise ValueError(f"a token secret has at least {SECRET_BYTES_MIN} bytes")
+        self._key = key
+        self._now = now
+
+    def __repr__(self) -> str:
+        return f"<Tokens {ALGORITHM} iss={ISSUER}>"
+
+    def issue(self, person: str, role: Role, line: str, ttl_s: int) -> str:
+        """A token for this person, valid from now for `ttl_s` seconds.
+
+        Raises:
+            ValueError: a name or a lifetime that `verify` would not accept.
+        """
+        if not _PERSON.fullmatch(person):
+            raise ValueError(f"{person!r} is no name: letters, digits and _.@-, 63 at most")
+        if not _LINE.fullmatch(line):
+            raise ValueError(f"{line!r} is no business line: a-z, 0-9, _ and -, 63 at most")
+        if not 1 <= ttl_s <= TTL_SECONDS_MAX:
+            raise ValueError(f"a token lives 1 to {TTL_SECONDS_MAX} seconds, not {ttl_s}")
+        now = int(self._now())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": person,
+            "role": role.value,
+            "line": line,
+            "iat": now,
+            "exp": now + ttl_s,
+            "jti": uuid.uuid4().hex,
+        }
+        return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"typ": TYPE})
+
+    def verify(self, token: str) -> Identity | Refusal:
+        """The identity that `token` proves, or the refusal `unauthorized`."""
+        claims = self._signed_claims(token)
+        identity = None if claims is None else _identity(claims, int(self._now()))
+        if identity is None:
+            return _INVALID
+        if identity.expires_at + LEEWAY_SECONDS <= self._now():
+            return _EXPIRED
+        return identity
+
+    def _signed_claims(self, token: str) -> Mapping[str, Any] | None:
+        """The claims, once the shape, the header and the signature are ours; else None.
+
+        Times are left to `_identity`, which reads them on our clock and stricter.
+        """
+        if len(token) > TOKEN_CHARACTERS_MAX or not _COMPACT.fullmatch(token):
+            return None
+        try:
+            decoded = jwt.decode_complete(
+                token,
+                self._key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={
+                    "require": sorted(CLAIMS),
+                    "strict_aud": True,
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            # The header is read before the signature is checked: it may hold any bytes at all.
+            return None
+        if decoded["header"] != {"alg": ALGORITHM, "typ": TYPE} or not _canonical(token):
+            return None
+        payload: Mapping[str, Any] = decoded["payload"]
+        return payload if payload.keys() == CLAIMS else None
+
+
+def _canonical(token: str) -> bool:
+    """Whether the signature is spelled the one way that decodes to it.
+
+    43 characters carry 258 bits for 256; the two spare ones must be zero, or one token would have
+    four spellings and a list of revoked ones could be walked around.
+    """
+    signature = token.rpartition(".")[2]
+    return len(signature) == 43 and signature[-1] in "AEIMQUYcgkosw048"
+
+
+def _identity(claims: Mapping[str, Any], now: int) -> Identity | None:
+    """The identity in these claims, where each is of its type and not from the future."""
+    issued, expires = claims["iat"], claims["exp"]
+    if type(issued) is not int or type(expires) is not int:
+        return None
+    if not (0 < issued <= now + LEEWAY_SECONDS and issued < expires <= issued + TTL_SECONDS_MAX):
+        return None
+    person, line, session = claims["sub"], claims["line"], claims["jti"]
+    if not (_matches(_PERSON, person) and _matches(_LINE, line) and _matches(_SESSION, session)):
+        return None
+    role = claims["role"]
+    if not isinstance(role, str) or role not in set(Role):
+        return None
+    return Identity(person, Role(role), line, expires, session)
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
