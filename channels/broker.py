@@ -1,0 +1,238 @@
+"""What carries messages between nodes: the contracts, and those of them that need no server.
+
+Two contracts. A *bus* moves bytes between nodes by the name of a bus channel, and knows nothing else: Redis is one
+(`app.storage.redis`), `MemoryBus` another. A *broker* stands on a bus and knows topics: one subscription
+per topic and node however many members it has, its own echo dropped, and life without the bus.
+
+Losing a bus loses broadcasts between nodes, never money and never the members of this node. Facts
+come from the event log, whose readers find gaps by themselves; what goes through here only makes it fast.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import trio
+
+from actors import Lifeline
+
+BusMessage: TypeAlias = tuple[str, bytes]
+"""A bus channel's name, and the bytes."""
+
+OnBusMessage: TypeAlias = Callable[[str, bytes], None]
+"""Called on the trio loop; must neither block nor raise."""
+
+OnRaw: TypeAlias = Callable[[bytes], None]
+"""Called on the trio loop; must neither block nor raise."""
+
+OnRemote: TypeAlias = Callable[[str, bytes], None]
+"""Called with a topic and an encoded broadcast from another node; must neither block nor raise."""
+
+
+class BusDown(Exception):
+    """The bus cannot be reached now. Whether the last messages went out is unknown."""
+
+
+class Bus(Protocol):
+    """Bytes between nodes, by the name of a bus channel. At most once, in order per channel and publisher.
+
+    A subscription is a wish that outlives connections: the bus renews all of them by itself when
+    it comes back. What was published meanwhile is lost.
+    """
+
+    def attach(self, on_message: OnBusMessage) -> None:
+        """Say where messages go. Once, before anything else."""
+
+    async def publish(self, messages: Sequence[BusMessage]) -> None:
+        """Send these in order, in one go; own subscriptions hear them too.
+
+        Raises:
+            BusDown: some of them were not sent.
+        """
+
+    async def subscribe(self, channels: Sequence[str]) -> None:
+        """Listen to these too. Returns when the server confirmed it.
+
+        Raises:
+            BusDown: not now; the wish is kept.
+        """
+
+    async def unsubscribe(self, channels: Sequence[str]) -> None:
+        """Listen to these no more.
+
+        Raises:
+            BusDown: not now; the wish is forgotten all the same.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerStatistics:
+    """Counts since the broker was made.
+
+    Attributes:
+        topics: topics subscribed now.
+        published: messages handed to the bus.
+        received: messages of other nodes delivered here.
+        dropped: messages that no longer fitted the queue to the bus, or that the bus lost.
+        connected: whether the last thing asked of the bus went well.
+    """
+
+    topics: int = 0
+    published: int = 0
+    received: int = 0
+    dropped: int = 0
+    connected: bool = True
+
+
+class Broker(Protocol):
+    """Broadcasts between nodes."""
+
+    async def run(self, life: Lifeline) -> None:
+        """Work until asked to stop; ready at once, bus or no bus."""
+
+    def attach(self, on_remote: OnRemote) -> None:
+        """Say where broadcasts of other nodes go. Once."""
+
+    async def subscribe(self, topic: str) -> None:
+        """Count one more local member of this topic.
+
+        Returns when broadcasts of other nodes reach this one, or when the bus does not say so in time.
+        """
+
+    def unsubscribe(self, topic: str) -> None:
+        """Count one member less."""
+
+    def publish(self, topic: str, data: bytes) -> None:
+        """Send an encoded broadcast to the other nodes' members. Never waits."""
+
+    def publish_raw(self, channel: str, data: bytes) -> None:
+        """Send bytes to everyone who called `subscribe_raw`, on every node, this one included. Never waits."""
+
+    def subscribe_raw(self, channel: str, on_raw: OnRaw) -> None:
+        """Have `on_raw` called with all that is published on `channel`, for good."""
+
+    def statistics(self) -> BrokerStatistics:
+        """What went through so far."""
+
+
+class RawChannels:
+    """Local listeners of raw channels: the part that every broker shares."""
+
+    def __init__(self) -> None:
+        self._listeners: defaultdict[str, list[OnRaw]] = defaultdict(list)
+
+    def add(self, channel: str, on_raw: OnRaw) -> bool:
+        """Add a listener; True for the first of its channel."""
+        self._listeners[channel].append(on_raw)
+        return len(self._listeners[channel]) == 1
+
+    def deliver(self, channel: str, data: bytes) -> None:
+        """Call every listener of the channel."""
+        for on_raw in self._listeners.get(channel, ()):
+            on_raw(data)
+
+
+class MemoryBroker:
+    """The broker of a node that is alone: members are all here, and the hub reaches them by itself."""
+
+    def __init__(self) -> None:
+        self._raw = RawChannels()
+        self._members: defaultdict[str, int] = defaultdict(int)
+        self._published = 0
+
+    async def run(self, life: Lifeline) -> None:
+        """Nothing to do but to be there."""
+        life.ready()
+        await life.stop_requested.wait()
+
+    def attach(self, on_remote: OnRemote) -> None:
+        """There are no other nodes, so nobody ever calls it."""
+
+    async def subscribe(self, topic: str) -> None:
+        """Count one more member."""
+        self._members[topic] += 1
+        await trio.lowlevel.checkpoint()
+
+    def unsubscribe(self, topic: str) -> None:
+        """Count one member less."""
+        self._members[topic] -= 1
+        if not self._members[topic]:
+            del self._members[topic]
+
+    def publish(self, topic: str, data: bytes) -> None:
+        """All members are here and were served by the hub."""
+        self._published += 1
+
+    def publish_raw(self, channel: str, data: bytes) -> None:
+        """Hand the bytes to the listeners of this node."""
+        self._published += 1
+        self._raw.deliver(channel, data)
+
+    def subscribe_raw(self, channel: str, on_raw: OnRaw) -> None:
+        """Add a listener."""
+        self._raw.add(channel, on_raw)
+
+    def statistics(self) -> BrokerStatistics:
+        """What went through so far."""
+        return BrokerStatistics(topics=len(self._members), published=self._published)
+
+
+class MemoryBus:
+    """A bus within one process. Nodes that share one `MemoryWire` hear each other.
+
+    It stands in for Redis where several nodes live in one process, and can be cut off like it.
+    """
+
+    def __init__(self, wire: "MemoryWire") -> None:
+        self._wire = wire
+        self._on_message: OnBusMessage | None = None
+        self._channels: set[str] = set()
+
+    def attach(self, on_message: OnBusMessage) -> None:
+        """Say where messages go."""
+        assert self._on_message is None, "a bus has one listener"
+        self._on_message = on_message
+        self._wire.buses.append(self)
+
+    async def publish(self, messages: Sequence[BusMessage]) -> None:
+        """Send these in order."""
+        await trio.lowlevel.checkpoint()
+        self._wire.check()
+        for channel, data in messages:
+            for bus in self._wire.buses:
+                bus.hear(channel, data)
+
+    async def subscribe(self, channels: Sequence[str]) -> None:
+        """Listen to these too."""
+        self._channels.update(channels)
+        await trio.lowlevel.checkpoint()
+        self._wire.check()
+
+    async def unsubscribe(self, channels: Sequence[str]) -> None:
+        """Listen to these no more."""
+        self._channels.difference_update(channels)
+        await trio.lowlevel.checkpoint()
+        self._wire.check()
+
+    def hear(self, channel: str, data: bytes) -> None:
+        """For the wire: something was published."""
+        if channel in self._channels and self._on_message is not None:
+            self._on_message(channel, data)
+
+
+class MemoryWire:
+    """What memory buses share. `cut` stands for a server that went away."""
+
+    def __init__(self) -> None:
+        self.buses: list[MemoryBus] = []
+        self.cut = False
+
+    def check(self) -> None:
+        """Fail as a bus does that has lost its server.
+
+        Raises:
+            BusDown: the wire is cut.
+        """
+        if self.cut:
+            raise BusDown("the wire is cut")

@@ -1,0 +1,214 @@
+"""The contract of a channel: what an application writes, and what it is handed.
+
+A channel is one client's membership of one topic. It runs in an actor of its own under the client's
+connection, so its methods never overlap and whatever leaves one of them crashes this channel
+alone: the client is told `phx_error` and joins again.
+
+    class Room(Channel):
+        async def join(self, topic, params, socket):
+            return Joined({"hello": socket.assigns.name})
+
+        async def handle_in(self, event, payload, socket):
+            socket.broadcast(event, payload)
+            return NoReply()
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeAlias
+
+Payload: TypeAlias = Mapping[str, Any]
+"""What an event carries: a JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An event of a topic.
+
+    Attributes:
+        event: its name.
+        payload: a JSON object.
+        position: its place on a durable topic; None on a volatile one.
+    """
+
+    event: str
+    payload: Payload
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The join is granted.
+
+    Attributes:
+        response: what the client's join is answered with.
+        position: on a durable topic, the place that `response` shows. Live messages at or below
+            it, or below the last of `replay`, are not delivered again; those above it follow in order.
+        replay: messages sent right after the answer and before anything live.
+    """
+
+    response: Payload = field(default_factory=dict)
+    position: int | None = None
+    replay: Sequence[Message] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRefused:
+    """The join is refused. Phoenix clients read `reason`.
+
+    Attributes:
+        response: what the client's join is answered with.
+    """
+
+    response: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one push.
+
+    Attributes:
+        status: `ok`, `error`, or any word the client waits for.
+        response: a JSON object.
+    """
+
+    status: str = "ok"
+    response: Payload = field(default_factory=dict)
+
+    @classmethod
+    def ok(cls, response: Payload | None = None) -> "Reply":
+        """It was done."""
+        return cls("ok", response or {})
+
+    @classmethod
+    def error(cls, response: Payload) -> "Reply":
+        """It was not done; `response` says why."""
+        return cls("error", response)
+
+
+@dataclass(frozen=True, slots=True)
+class NoReply:
+    """No answer now. One may follow through `ChannelSocket.reply_later`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The channel ends in peace: the client is answered, then told `phx_close`, and does not rejoin.
+
+    Attributes:
+        reply: the answer to the push that led here.
+    """
+
+    reply: Reply | None = None
+
+
+JoinResult: TypeAlias = Joined | JoinRefused
+InResult: TypeAlias = Reply | NoReply | Stop
+InfoResult: TypeAlias = NoReply | Stop | None
+
+
+class LaterReply(Protocol):
+    """The way to answer one push after its handler returned, from any task, once."""
+
+    def send(self, reply: Reply) -> None:
+        """Answer. Nothing happens if the channel has ended."""
+
+
+class ChannelSocket(Protocol):
+    """What a channel's methods are handed: the client, as seen from this topic.
+
+    Nothing here waits or fails: what a client does not read in time goes by the outbox's bounds.
+    """
+
+    @property
+    def assigns(self) -> Any:
+        """What the application's `connect` returned: who this is."""
+
+    @property
+    def topic(self) -> str:
+        """The topic joined."""
+
+    def push(self, event: str, payload: Payload) -> None:
+        """Send an event to this client alone."""
+
+    def broadcast(self, event: str, payload: Payload) -> None:
+        """Send an event to all members of the topic, on every node, this client too."""
+
+    def reply_later(self) -> LaterReply:
+        """Within `handle_in`: keep the push being handled, to answer it after NoReply."""
+
+    def notify(self, message: object) -> None:
+        """Have `handle_info(message)` called in its turn. From any task; dropped once it has ended."""
+
+
+class Channel:
+    """One client's membership of one topic. A new object is made for each join."""
+
+    async def join(self, topic: str, params: Any, socket: ChannelSocket) -> JoinResult:
+        """Decide about the join.
+
+        Broadcasts are being kept from before this is called, so a snapshot read here and its position
+        leave neither a gap nor a duplicate.
+
+        Args:
+            topic: the whole topic.
+            params: what the client sent: any JSON value, an object in practice.
+            socket: the client. Pushes from here follow the answer.
+        """
+        return Joined()
+
+    async def handle_in(self, event: str, payload: Any, socket: ChannelSocket) -> InResult:
+        """Act on one push of the client.
+
+        Args:
+            event: any name but those that begin with `phx_`.
+            payload: any JSON value, an object in practice.
+            socket: the client.
+        """
+        raise UnknownEvent(event)
+
+    async def handle_info(self, message: Any, socket: ChannelSocket) -> InfoResult:
+        """Act on a message that `ChannelSocket.notify` handed over."""
+        raise AssertionError(f"{type(self).__name__} takes no messages, and got {message!r}")
+
+    async def terminate(self, reason: str, socket: ChannelSocket) -> None:
+        """Say goodbye after a join that was granted. Pushes from here still reach a client that left.
+
+        Args:
+            reason: one of LEFT, STOPPED, KICKED, REPLACED, CLOSED, CRASHED.
+            socket: the client.
+        """
+
+
+class NowaitChannel(Channel):
+    """A channel whose pushes are too many for a mailbox: they are handled where they are read."""
+
+    def handle_in_nowait(self, event: str, payload: Any, socket: ChannelSocket) -> InResult:
+        """As `handle_in`, without waiting. It holds up the node while it runs."""
+        raise UnknownEvent(event)
+
+
+# Why a channel ended.
+LEFT: Final = "left"  # the client left the topic
+STOPPED: Final = "stopped"  # the channel returned Stop
+KICKED: Final = "kicked"  # somebody else ended it
+REPLACED: Final = "replaced"  # the client joined the topic again
+CLOSED: Final = "closed"  # the connection ended
+CRASHED: Final = "crashed"  # a method of the channel raised
+
+ChannelFactory: TypeAlias = Callable[[], Channel]
+
+
+class UnknownEvent(Exception):
+    """The client pushed an event that the channel does not know; the channel crashes, as in Phoenix."""
+
+    def __init__(self, event: str) -> None:
+        super().__init__(f"no handler for the event {event!r}")
+
+
+class IllegalResult(TypeError):
+    """A channel's method returned something else than it may. The text lists what it may."""
+
+    def __init__(self, method: str, legal: Sequence[type], result: object) -> None:
+        names = ", ".join("None" if kind is type(None) else kind.__name__ for kind in legal)
+        super().__init__(f"{method} must return one of: {names}. It returned: {result!r}")

@@ -1,0 +1,89 @@
+"""Every bound of this layer, named, with its reason. Hand `Limits(...)` to the endpoint and the hub."""
+
+from dataclasses import dataclass
+from typing import Final
+
+# Binary V2 frames carry each of these lengths in one byte, so text frames may not go beyond it.
+NAME_BYTES_MAX: Final = 255
+
+# Two lists or maps deep is more than any client library sends: `a[b][c]=d`.
+QUERY_DEPTH_MAX: Final = 3
+
+# A browser's whole URL stays under 8 KB; nobody needs more pairs than this.
+QUERY_PAIRS_MAX: Final = 64
+
+# One read takes what a socket buffer usually holds: fewer reads under load, freed when idle.
+RECEIVE_BYTES: Final = 65_536
+
+# What the writer hands to the socket at once. Smaller pieces tell progress sooner, so that a slow
+# but moving reader is not mistaken for one that stands still.
+WRITE_BYTES: Final = 65_536
+
+# Messages that trio-websocket may hold decoded: the lane waits for each, so one is never exceeded.
+DECODED_MESSAGES_MAX: Final = 1
+
+# How often the flusher lets publishers go on before it sends. Each turn is two laps of the trio
+# loop; beyond this many, latency would grow and no send would be saved.
+FLUSH_TURNS_MAX: Final = 32
+
+# Sends between two checkpoints of the flusher: about a millisecond, so that a broadcast to ten
+# thousand members does not hold up anybody's heartbeat.
+FLUSH_SENDS_A_TURN: Final = 512
+
+# Bytes of messages to one topic that are joined into one piece before they reach the outboxes.
+# A quarter of a socket buffer: more would not save a system call.
+RUN_BYTES_MAX: Final = 65_536
+
+# Messages that wait for the bus between nodes. At its 50,000 messages a second this is a fifth of a
+# second; longer would be stale news. Beyond it the newest is dropped, and counted.
+BUS_QUEUE_MAX: Final = 10_000
+
+# Messages handed to the bus in one go: one crossing to the annex and one pipeline.
+BUS_BATCH_MAX: Final = 512
+
+# How long a join waits for the bus to say that it listens. Beyond this the node goes on alone,
+# and the subscription follows when the bus is back.
+BUS_SUBSCRIBE_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one endpoint allows. Bytes are bytes, `_s` are seconds.
+
+    Attributes:
+        message_bytes: one inbound message; larger ones close the connection with 1009. A client
+            can make the server hold one half-sent message of this size, so it is kept small.
+        outbox_bytes: what may wait for one client that reads too slowly. It holds a snapshot and
+            a whole replay; Centrifugo's default is the same.
+        held_messages: broadcasts kept for one member while its join is under way.
+        held_frames: frames of one topic kept while its join is under way.
+        channels: topics of one connection, as Phoenix.
+        mailbox: messages that wait for one channel; beyond, pushes are answered `busy`.
+        malformed: frames that are no messages before the connection is closed. A client with one
+            bad frame lives on; one that speaks another protocol is told soon.
+        handshake_s: from the first byte to the upgrade, the application's `connect` included.
+        join_s: for a channel's `join`: the client itself gives up after 10 s.
+        idle_s: without a byte from the client, who sends a heartbeat every 30 s. As Phoenix.
+        close_s: for the closing handshake. A client that is gone never answers.
+        terminate_s: for a channel's `terminate`, then it is cancelled. As Phoenix.
+        drain_s: for closing every connection on shutdown.
+        drain_batch: connections closed at once when draining: they come back to other nodes
+            together, and this is what one node can take.
+        drain_interval_s: between two batches.
+    """
+
+    message_bytes: int = 131_072
+    outbox_bytes: int = 1_048_576
+    held_messages: int = 1_024
+    held_frames: int = 64
+    channels: int = 100
+    mailbox: int = 256
+    malformed: int = 10
+    handshake_s: float = 10.0
+    join_s: float = 10.0
+    idle_s: float = 60.0
+    close_s: float = 2.0
+    terminate_s: float = 5.0
+    drain_s: float = 3.0
+    drain_batch: int = 500
+    drain_interval_s: float = 0.1
