@@ -1,0 +1,15 @@
+"""The bounds of this layer, each with its reason. Every one can be set per actor or supervisor."""
+
+from typing import Final
+
+# A mailbox longer than this hides an overload instead of showing it: at the hundred thousand
+# messages a second that one actor handles, 1,024 wait ten milliseconds.
+MAILBOX_CAPACITY: Final = 1024
+
+# What Elixir chose, long proven: a fault that comes back four times in five seconds is not
+# cured by starting again, so somebody further up has to know.
+RESTARTS_MAX: Final = 3
+RESTART_WINDOW_S: Final = 5.0
+
+# OTP's five seconds for a worker to finish in peace before it is cancelled.
+SHUTDOWN_S: Final = 5.0

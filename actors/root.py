@@ -1,0 +1,54 @@
+"""The top of a tree: what runs a supervisor that has no supervisor above it."""
+
+from typing import Protocol
+
+import trio
+
+from actors.spec import Lifeline
+
+
+class Supervised(Protocol):
+    """Anything with a supervised life: a supervisor, or a single part of a tree in a test."""
+
+    async def run(self, life: Lifeline) -> None:
+        """Live until asked to stop."""
+
+
+async def run_root(
+    supervisor: Supervised,
+    *,
+    stop: trio.Event | None = None,
+    task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a tree until it is stopped or gives up.
+
+    Under `nursery.start` this returns, once the tree is ready, what it gave to `ready`.
+
+    Args:
+        supervisor: the root.
+        stop: set by anybody to stop the tree in order; without it the tree ends by escalation or by
+            being cancelled.
+        task_status: trio's, filled in by `nursery.start`.
+
+    Raises:
+        StartFailed, RestartIntensityExceeded: the root gave up, after it stopped all children.
+        KeyboardInterrupt, SystemExit: a child raised it, and all children were stopped.
+    """
+    life = Lifeline(on_ready=lambda: task_status.started(life.value))
+    trouble: BaseException | None = None
+    async with trio.open_nursery() as nursery:
+        if stop is not None:
+            nursery.start_soon(_stop_when, stop, life)
+        try:
+            await supervisor.run(life)
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - raised below
+            trouble = error
+        nursery.cancel_scope.cancel()
+    # Raised out here, because in there the nursery would wrap it.
+    if trouble is not None:
+        raise trouble
+
+
+async def _stop_when(stop: trio.Event, life: Lifeline) -> None:
+    await stop.wait()
+    life.request_stop()
