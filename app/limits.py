@@ -127,3 +127,39 @@ HTTP_DRAIN_S: Final = 2.0
 
 # Seconds after which a caller refused for the moment may try again.
 RETRY_AFTER_S: Final = 1
+
+# Purchases: waiting -------------------------------------------------------------------------------
+
+# Seconds for one call to a payment provider. Stripe advises to wait longer than its slowest banks;
+# past this the answer counts as lost, and is looked up.
+GATEWAY_CALL_S: Final = 10.0
+
+# Seconds that a caller waits for a purchase: a charge and one look-up, with room for the database.
+CHECKOUT_S: Final = 25.0
+
+# Seconds between two look-ups of a lost answer, doubling from the first to the last: soon enough
+# for a buyer who stayed, seldom enough for a provider that is down.
+HOLD_FIRST_S: Final = 1.0
+HOLD_CEILING_S: Final = 10.0
+
+# Seconds after which an open transaction that nobody touched has lost its actor. Longer than the
+# longest silence of a living one, which is a charge and a look-up.
+RECOVER_IDLE_S: Final = 30.0
+
+# Seconds between two searches for transactions that lost their actor.
+RECOVER_EVERY_S: Final = 5.0
+
+# Transactions one such search takes up: a crowd left by a crash is worked off without a stampede.
+RECOVER_ROWS_MAX: Final = 200
+
+# Messages waiting at one transaction: its callers ask once each, and it answers without waiting.
+TRANSACTION_MAILBOX: Final = 64
+
+# Callers waiting for one transaction's answer. A client repeats a key a few times, not hundreds.
+TRANSACTION_CALLERS_MAX: Final = 256
+
+# How often one checkout asks again where a purchase under its key ended as it asked.
+CHECKOUT_TRIES_MAX: Final = 3
+
+# Seconds a purchase has to end when the server stops: a charge under way is worth waiting for.
+TRANSACTION_SHUTDOWN_S: Final = 4.0

@@ -1,0 +1,298 @@
+"""The annex: one asyncio thread beside the trio loop, where asyncpg and redis live.
+
+Theory of operation. Agio runs on trio; its database drivers run on asyncio. Crossing between the
+two costs more than most statements, so nobody crosses per statement: `call` takes a whole unit of
+work, an async function and its arguments, runs it as one asyncio task on the annex's uvloop, and
+brings its outcome back. `post` carries plain calls the other way, from asyncio to trio.
+
+Wakeups are coalesced both ways. Each side appends to a deque and wakes the other only when no
+wakeup is already on its way; the woken side clears that mark *first* and then empties the deque.
+An append after the clearing wakes again, an append before it is seen: nothing is left behind.
+
+Cancellation is awaited. When a caller is cancelled, the asyncio task is asked to end and the caller
+goes on waiting until it did: when `call` returns or raises, nothing of it is still running. A task
+that ends with a value all the same has that value returned, for the work was done; trio delivers
+the cancellation at the caller's next checkpoint. The work bounds that wait: each statement has a
+deadline of its own.
+
+A task starts with an empty context, so no request's context variables leak into the annex or into
+another request that shared its wakeup.
+
+How it ends. At a stop every task is asked to end, and those that do not within a deadline are given
+up: their callers get `AnnexDown`, and the thread, a daemon, does not keep the process. A callback
+that raises inside trio's entry queue would end the whole program, so it is caught and crashes the
+annex instead, whose supervisor starts it again.
+
+Rules for editors: a field is touched by one side only, except the two deques and two wake marks.
+"""
+
+import asyncio
+import contextvars
+import sys
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+import outcome
+import trio
+import uvloop
+
+from actors import Lifeline
+from app.limits import ANNEX_POSTS_MAX, ANNEX_START_S, ANNEX_STOP_S
+from app.storage.errors import AnnexDown
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+# How long one thread may hold the interpreter while the other waits. At CPython's 5 ms an answer
+# from the database waits that long whenever the trio loop is busy: measured 501 statements a second
+# with one caller, against 1398 at half a millisecond.
+_SWITCH_INTERVAL_S: Final = 0.0005
+
+
+class _Call:
+    """One unit of work on its way: `task` waits in trio, `work` runs in asyncio."""
+
+    __slots__ = ("args", "cancelled", "fn", "task", "work")
+
+    def __init__(self, fn: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+        self.fn = fn
+        self.args = args
+        self.task = trio.lowlevel.current_task()
+        self.work: asyncio.Task[None] | None = None  # set once its first step runs
+        self.cancelled = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnnexStatistics:
+    """What the annex is doing.
+
+    Attributes:
+        running: whether calls are taken.
+        calls_waiting: units of work whose outcome has not come back.
+        calls_made: units of work since the start.
+    """
+
+    running: bool
+    calls_waiting: int
+    calls_made: int
+
+
+class Annex:
+    """An asyncio thread that runs whole units of work for trio tasks of one `trio.run`."""
+
+    def __init__(self) -> None:
+        self._to_asyncio: deque[_Call] = deque()
+        self._to_trio: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._asyncio_woken = False
+        self._trio_woken = False
+        # Trio's side. Its size is bounded by the number of tasks, which supervisors bound.
+        self._waiting: set[_Call] = set()
+        self._calls_made = 0
+        self._open = False
+        # Asyncio's side, made anew by each run.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self._running: dict[_Call, asyncio.Task[None]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Annex {'open' if self._open else 'down'}, {len(self._waiting)} calls waiting>"
+
+    def statistics(self) -> AnnexStatistics:
+        """What it is doing now."""
+        return AnnexStatistics(self._open, len(self._waiting), self._calls_made)
+
+    # The life of the thread ----------------------------------------------------------------------
+
+    async def run(self, life: Lifeline) -> None:
+        """Keep the thread until a stop is asked for; ready when it takes calls.
+
+        Raises:
+            AnnexDown: the thread ended by itself, or a posted callback raised.
+        """
+        assert self._loop is None, "an annex runs once at a time"
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        self._token = trio.lowlevel.current_trio_token()
+        self._started = trio.Event()
+        self._ended = trio.Event()
+        self._failure: BaseException | None = None
+        threading.Thread(target=self._thread, name="annex", daemon=True).start()
+        try:
+            with trio.fail_after(ANNEX_START_S):
+                await self._started.wait()
+            self._open = True
+            life.ready()
+            await self._wait_for_end(life)
+        finally:
+            await self._close()
+
+    async def _wait_for_end(self, life: Lifeline) -> None:
+        """Return at a stop; raise where the thread or a callback failed."""
+        async with trio.open_nursery() as nursery:
+
+            async def watch(signal: trio.Event) -> None:
+                await signal.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch, life.stop_requested)
+            nursery.start_soon(watch, self._ended)
+        if self._failure is not None or self._ended.is_set():
+            raise AnnexDown("the annex ended by itself") from self._failure
+
+    async def _close(self) -> None:
+        """End every unit of work and the thread, within `ANNEX_STOP_S`."""
+        self._open = False
+        if self._started.is_set() and not self._ended.is_set():
+            self._wake_asyncio(self._stop.set)
+            with trio.move_on_after(ANNEX_STOP_S, shield=True):
+                await self._ended.wait()
+        for call in tuple(self._waiting):
+            self._resume(call, outcome.Error(AnnexDown("the annex ended during the work")))
+        self._to_asyncio.clear()
+        self._asyncio_woken = False
+        self._loop = None
+
+    def _thread(self) -> None:
+        """The thread's whole life."""
+        failure: BaseException | None = None
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._main())
+        except BaseException as error:  # noqa: BLE001 - whatever it was, trio's side is told
+            failure = error
+        self._tell_trio(self._thread_ended, failure)
+
+    async def _main(self) -> None:
+        """Serve until told to stop, then end what runs."""
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._running = {}
+        self._context = contextvars.Context()
+        self._tell_trio(self._started.set)
+        await self._stop.wait()
+        self._take_calls()
+        for call in tuple(self._running):
+            self._cancel(call)
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=ANNEX_STOP_S)
+
+    def _thread_ended(self, failure: BaseException | None) -> None:
+        self._failure = self._failure or failure
+        self._open = False
+        self._ended.set()
+
+    # Trio's side ---------------------------------------------------------------------------------
+
+    async def call(self, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        """Run `await fn(*args)` on the annex and return what it returns, or raise what it raises.
+
+        Cancellation ends the work first; see above.
+
+        Raises:
+            AnnexDown: the annex is not running, or ended meanwhile.
+        """
+        if not self._open:
+            raise AnnexDown("the annex is not running")
+        await trio.lowlevel.checkpoint_if_cancelled()
+        call = _Call(fn, args)
+        raise_cancel: Callable[[], object] | None = None
+
+        def abort(raiser: Callable[[], object]) -> trio.lowlevel.Abort:
+            nonlocal raise_cancel
+            raise_cancel = raiser
+            self._wake_asyncio(self._cancel, call)
+            return trio.lowlevel.Abort.FAILED
+
+        self._waiting.add(call)
+        self._calls_made += 1
+        self._to_asyncio.append(call)
+        if not self._asyncio_woken:
+            self._asyncio_woken = True
+            self._wake_asyncio(self._take_calls)
+        result: outcome.Outcome[T] = await trio.lowlevel.wait_task_rescheduled(abort)
+        if isinstance(result, outcome.Error) and isinstance(result.error, asyncio.CancelledError):
+            if raise_cancel is not None:
+                raise_cancel()
+            raise AnnexDown("the annex ended during the work") from result.error
+        return result.unwrap()
+
+    def _wake_asyncio(self, fn: Callable[..., object], *args: object) -> None:
+        """Run `fn` on the annex soon; nothing where its loop is closed."""
+        assert self._loop is not None, "only a started annex is woken"
+        try:
+            self._loop.call_soon_threadsafe(fn, *args, context=self._context)
+        except RuntimeError:
+            assert not self._open or self._loop.is_closed(), "an open loop takes callbacks"
+
+    def _resume(self, call: _Call, result: "outcome.Outcome[Any]") -> None:
+        """Give a waiting caller its outcome, once."""
+        if call in self._waiting:
+            self._waiting.remove(call)
+            trio.lowlevel.reschedule(call.task, outcome.Value(result))
+
+    def _take_posts(self) -> None:
+        """Run what asyncio's side sent, in order."""
+        self._trio_woken = False
+        while self._to_trio:
+            fn, args = self._to_trio.popleft()
+            try:
+                fn(*args)
+            except Exception as error:  # noqa: BLE001 - it crashes the annex, not the program
+                self._thread_failed(error)
+
+    def _thread_failed(self, error: Exception) -> None:
+        """Crash the annex for a callback that raised."""
+        self._failure = self._failure or error
+        self._open = False
+        self._wake_asyncio(self._stop.set)
+
+    # Asyncio's side ------------------------------------------------------------------------------
+
+    def post(self, fn: Callable[[*Ts], object], *args: *Ts) -> None:
+        """From the annex: run `fn(*args)` on the trio loop soon, in the order of posting.
+
+        `fn` is short and does not raise: an exception crashes the annex.
+
+        Raises:
+            AnnexDown: `ANNEX_POSTS_MAX` are waiting; the trio loop does not keep up.
+        """
+        if len(self._to_trio) >= ANNEX_POSTS_MAX:
+            raise AnnexDown(f"trio has left {ANNEX_POSTS_MAX} posts waiting")
+        self._tell_trio(fn, *args)
+
+    def _tell_trio(self, fn: Callable[..., object], *args: Any) -> None:
+        self._to_trio.append((fn, args))
+        if not self._trio_woken:
+            self._trio_woken = True
+            try:
+                self._token.run_sync_soon(self._take_posts)
+            except trio.RunFinishedError:
+                self._to_trio.clear()  # nobody is left to hear it
+
+    def _take_calls(self) -> None:
+        """Start the units of work that wait."""
+        self._asyncio_woken = False
+        while self._to_asyncio:
+            call = self._to_asyncio.popleft()
+            self._running[call] = asyncio.create_task(self._work(call))
+
+    async def _work(self, call: _Call) -> None:
+        """Run one unit of work and send its outcome back."""
+        result: outcome.Outcome[Any]
+        try:
+            if call.cancelled:
+                raise asyncio.CancelledError  # noqa: TRY301 - the same way out as one from within
+            call.work = asyncio.current_task()
+            result = outcome.Value(await call.fn(*call.args))
+        except BaseException as error:  # noqa: BLE001 - it is raised again where it was called
+            result = outcome.Error(error)
+        del self._running[call]
+        self._tell_trio(self._resume, call, result)
+
+    def _cancel(self, call: _Call) -> None:
+        """Ask a unit of work to end. One that has not begun sees the mark when it does."""
+        call.cancelled = True
+        if call.work is not None:
+            call.work.cancel()

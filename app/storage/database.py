@@ -1,0 +1,334 @@
+"""PostgreSQL, as the rest of Agio sees it: atomic blocks that cross to the annex whole.
+
+A store function is an async function whose first parameter is a connection. `read` runs it in one
+REPEATABLE READ, READ ONLY block, so that all it sees is one snapshot; `write` in one READ COMMITTED
+block, and again from the start where PostgreSQL gave the block up for a deadlock or a conflict: it
+must have no effect but through its connection. `session` lends a connection of its own.
+
+What fails. A connection that cannot be had or that broke, a deadline that passed, a server that is
+full or shutting down: each is `StorageDown`, with the driver's exception chained. When it comes out
+of `write`, whether the block was committed is not known. All else (a violated constraint, SQL that
+is wrong) is the driver's own exception. The pool opens connections when they are needed, so it
+heals by itself when PostgreSQL comes back.
+
+The pool's connections are not reset when given back: that would cost a statement a block and halve
+the rate of small ones. Blocks therefore leave no session state behind: no SET (SET LOCAL is fine),
+no LISTEN, no session advisory lock. Those are for `session`.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, TypeVarTuple
+from urllib.parse import urlsplit
+
+import asyncpg
+import trio
+
+from actors import Lifeline
+from app.limits import (
+    POSTGRES_ACQUIRE_S,
+    POSTGRES_ANSWER_S,
+    POSTGRES_CLOSE_S,
+    POSTGRES_CONNECT_S,
+    POSTGRES_IDLE_IN_BLOCK_S,
+    POSTGRES_LOCK_S,
+    POSTGRES_POOL_SIZE,
+    POSTGRES_STATEMENT_S,
+    WRITE_ATTEMPTS_MAX,
+    WRITE_RETRY_S,
+)
+from app.storage.annex import Annex
+from app.storage.connections import ReadConnection, SessionConnection, WriteConnection
+from app.storage.errors import StorageDown
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+# PostgreSQL gave the block up so that another could go on: the same block may succeed now.
+_CONFLICTS: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+# The server or the way to it failed; whether it did what it was asked is not known.
+_DOWN: Final = (
+    OSError,  # which TimeoutError is, too
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    *_CONFLICTS,
+)
+
+
+def place_of(url: str) -> str:
+    """Where a database URL points, `host:port/database`, without user and password."""
+    parts = urlsplit(url)
+    host = parts.hostname or "localhost"
+    port = f":{parts.port}" if parts.port else ""
+    return f"{host}{port}{parts.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatistics:
+    """What the pool is doing.
+
+    Attributes:
+        place: where it connects to, `host:port/database`.
+        pool_size: connections there may be.
+        in_use: blocks that hold a connection.
+        waiting: blocks that wait for one.
+        blocks_retried: blocks run again for a conflict, since the start.
+        blocks_down: blocks that ended with `StorageDown`, since the start.
+    """
+
+    place: str
+    pool_size: int
+    in_use: int
+    waiting: int
+    blocks_retried: int
+    blocks_down: int
+
+
+class Database:
+    """A bounded pool of connections to one PostgreSQL database."""
+
+    def __init__(
+        self,
+        annex: Annex,
+        url: str,
+        *,
+        pool_size: int = POSTGRES_POOL_SIZE,
+        application_name: str = "agio",
+    ) -> None:
+        """Describe the pool; `run` opens it.
+
+        Args:
+            annex: where the driver runs; it must be running whenever this is used.
+            url: `postgresql://user:password@host:port/database`, with libpq's parameters.
+            pool_size: how many connections there may be at once.
+            application_name: what PostgreSQL shows as the client.
+        """
+        self.place = place_of(url)
+        self._annex = annex
+        self._url = url
+        self._pool_size = pool_size
+        self._connect_options = {
+            "timeout": POSTGRES_CONNECT_S,
+            "command_timeout": POSTGRES_ANSWER_S,
+            "server_settings": _server_settings(application_name),
+        }
+        # The annex's side.
+        self._pool: Any = None
+        self._in_use = 0
+        self._waiting = 0
+        self._blocks_retried = 0
+        self._blocks_down = 0
+
+    def __repr__(self) -> str:
+        return f"<Database {self.place}, {self._in_use} of {self._pool_size} in use>"
+
+    def statistics(self) -> DatabaseStatistics:
+        """What it is doing now."""
+        return DatabaseStatistics(
+            self.place,
+            self._pool_size,
+            self._in_use,
+            self._waiting,
+            self._blocks_retried,
+            self._blocks_down,
+        )
+
+    async def run(self, life: Lifeline) -> None:
+        """Keep the pool until a stop is asked for; ready once a connection answered.
+
+        Raises:
+            StorageDown: no connection could be had.
+        """
+        await self._annex.call(self._open)
+        try:
+            life.ready()
+            await life.stop_requested.wait()
+        finally:
+            with trio.move_on_after(2 * POSTGRES_CLOSE_S, shield=True):
+                await self._annex.call(self._close)
+
+    async def read(self, fn: Callable[[ReadConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
+        """Run `fn(connection, *args)` in one REPEATABLE READ, READ ONLY atomic block.
+
+        Raises:
+            StorageDown: PostgreSQL cannot be reached, or failed meanwhile.
+        """
+        return await self._annex.call(self._guard, self._read, fn, args)
+
+    async def write(self, fn: Callable[[WriteConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
+        """Run `fn(connection, *args)` in one READ COMMITTED atomic block, committed on return.
+
+        After a deadlock or a serialization failure it runs again, at most `WRITE_ATTEMPTS_MAX`
+        times in all.
+
+        Raises:
+            StorageDown: PostgreSQL cannot be reached, or failed meanwhile; whether the block was
+                committed is then not known.
+        """
+        return await self._annex.call(self._guard, self._write, fn, args)
+
+    async def session(self, fn: Callable[[SessionConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
+        """Run `fn(connection, *args)` with a connection of its own, closed when `fn` ends.
+
+        It works without the pool, before `run` and beside it. `fn` is ended as soon as the
+        connection breaks, also where it waits for something else.
+
+        Raises:
+            StorageDown: the connection could not be had, or broke.
+        """
+        return await self._annex.call(self._guard, self._session, fn, args)
+
+    # On the annex --------------------------------------------------------------------------------
+
+    async def _guard(
+        self,
+        work: Callable[[Callable[..., Awaitable[T]], tuple[Any, ...]], Awaitable[T]],
+        fn: Callable[..., Awaitable[T]],
+        args: tuple[Any, ...],
+    ) -> T:
+        """Turn each failure of the server, or of the way to it, into `StorageDown`."""
+        try:
+            return await work(fn, args)
+        except _DOWN as error:
+            self._blocks_down += 1
+            raise self._down(error) from error
+        except StorageDown:
+            self._blocks_down += 1
+            raise
+
+    def _down(self, error: BaseException) -> StorageDown:
+        return StorageDown(f"PostgreSQL at {self.place} failed: {type(error).__name__}")
+
+    async def _open(self) -> None:
+        """Make the pool and prove it with one connection."""
+        self._pool = asyncpg.create_pool(
+            self._url,
+            min_size=0,
+            max_size=self._pool_size,
+            reset=_keep_as_it_is,
+            **self._connect_options,
+        )
+        await self._pool
+        try:
+            await self._guard(self._read, _prove, ())
+        except BaseException:
+            await self._close()
+            raise
+
+    async def _close(self) -> None:
+        """Close every connection; those still in use after the deadline are cut."""
+        pool, self._pool = self._pool, None
+        try:
+            async with asyncio.timeout(POSTGRES_CLOSE_S):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+    async def _read(self, fn: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
+        return await self._block(fn, args, isolation="repeatable_read", readonly=True)
+
+    async def _write(self, fn: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
+        for attempt in range(1, WRITE_ATTEMPTS_MAX):
+            try:
+                return await self._block(fn, args, isolation="read_committed", readonly=False)
+            except _CONFLICTS:
+                self._blocks_retried += 1
+            # Apart, so that the same blocks do not meet again at once.
+            await asyncio.sleep(random.uniform(0, WRITE_RETRY_S * 2**attempt))  # noqa: S311 - no secret
+        return await self._block(fn, args, isolation="read_committed", readonly=False)
+
+    async def _block(
+        self,
+        fn: Callable[..., Awaitable[T]],
+        args: tuple[Any, ...],
+        *,
+        isolation: str,
+        readonly: bool,
+    ) -> T:
+        """Run `fn` in one atomic block on a connection of the pool."""
+        pool, connection = await self._acquire()
+        self._in_use += 1
+        try:
+            async with connection.transaction(isolation=isolation, readonly=readonly):
+                return await fn(connection, *args)
+        except asyncpg.InterfaceError as error:
+            # The driver says so where a connection broke earlier; else we misused it.
+            if _is_gone(connection):
+                raise self._down(error) from error
+            raise
+        finally:
+            self._in_use -= 1
+            await pool.release(connection)
+
+    async def _acquire(self) -> tuple[Any, Any]:
+        """The pool and a connection of it, within `POSTGRES_ACQUIRE_S`."""
+        pool = self._pool
+        if pool is None:
+            raise StorageDown(f"the pool of PostgreSQL at {self.place} is not open")
+        self._waiting += 1
+        try:
+            return pool, await pool.acquire(timeout=POSTGRES_ACQUIRE_S)
+        except asyncpg.InterfaceError as error:  # the pool is closing
+            raise self._down(error) from error
+        finally:
+            self._waiting -= 1
+
+    async def _session(self, fn: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
+        """Run `fn` on a new connection, until it ends or the connection does."""
+        connection = await asyncpg.connect(self._url, **self._connect_options)
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        work = asyncio.ensure_future(fn(connection, *args))
+        watch = asyncio.ensure_future(lost.wait())
+        try:
+            await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if lost.is_set():
+                raise StorageDown(f"PostgreSQL at {self.place} closed the connection")
+            return await work
+        finally:
+            for task in (work, watch):
+                task.cancel()
+            await asyncio.gather(work, watch, return_exceptions=True)
+            await connection.close(timeout=POSTGRES_CLOSE_S)
+
+
+def _server_settings(application_name: str) -> dict[str, str]:
+    """What each connection sets at its start."""
+    return {
+        "application_name": application_name,
+        "timezone": "UTC",
+        # Statements here are small: compiling one costs more than it saves.
+        "jit": "off",
+        "statement_timeout": _milliseconds(POSTGRES_STATEMENT_S),
+        "lock_timeout": _milliseconds(POSTGRES_LOCK_S),
+        "idle_in_transaction_session_timeout": _milliseconds(POSTGRES_IDLE_IN_BLOCK_S),
+    }
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
+async def _keep_as_it_is(connection: object) -> None:
+    """The pool's reset; see the top of this file. A block left open is rolled back all the same."""
+
+
+async def _prove(connection: ReadConnection) -> None:
+    """A block that began has had an answer."""
+
+
+def _is_gone(connection: Any) -> bool:
+    """Whether a pooled connection is closed; the pool takes one back as soon as it breaks."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
