@@ -1,0 +1,1 @@
+"""HTTP: the one port, REST resources, problem documents, and the OpenAPI document of them all."""

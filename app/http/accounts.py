@@ -1,0 +1,128 @@
+"""The ledger over HTTP: accounts with their balances, and the entries of each."""
+
+from typing import Final
+
+import msgspec
+
+from app.domain.errors import Code, Refusal
+from app.domain.page import Page
+from app.http.message import RefusedError, Request, Response
+from app.http.reply import granted, moment, read_query, reply
+from app.http.router import Operation, Route
+from app.http.schemas import (
+    AccountAnswer,
+    AccountsPage,
+    AccountSummary,
+    EntriesPage,
+    EntryAnswer,
+    PageQuery,
+    Price,
+    ReadQuery,
+)
+from app.http.services import Services
+from app.ledger.model import Account, StoredEntry
+
+# What a bigint counts to: a longer number names no account.
+_DIGITS_MAX: Final = 18
+
+
+async def list_accounts(services: Services, request: Request) -> Response:
+    """Those the caller may see, in the order in which they were opened."""
+    query = await read_query(services, request, PageQuery)
+    page = granted(await services.ledger.accounts(request.identity, Page(query.after, query.limit)))
+    return reply(AccountsPage([_summary(each) for each in page.items], page.next, str(page.cursor)))
+
+
+async def get_account(services: Services, request: Request) -> Response:
+    """One account with its balance."""
+    await read_query(services, request, ReadQuery)
+    seen = granted(await services.ledger.account(request.identity, _number(request)))
+    summary = msgspec.structs.asdict(_summary(seen.account))
+    return reply(AccountAnswer(**summary, cursor=str(seen.cursor)))
+
+
+async def list_entries(services: Services, request: Request) -> Response:
+    """An account's entries, oldest first."""
+    query = await read_query(services, request, PageQuery)
+    page = granted(
+        await services.ledger.entries(
+            request.identity, _number(request), Page(query.after, query.limit)
+        )
+    )
+    return reply(EntriesPage([_entry(each) for each in page.items], page.next, str(page.cursor)))
+
+
+def _number(request: Request) -> int:
+    spelled = request.params["account"]
+    if not spelled.isdigit() or len(spelled) > _DIGITS_MAX:
+        raise RefusedError(Refusal(Code.NOT_FOUND))
+    return int(spelled)
+
+
+def _summary(account: Account) -> AccountSummary:
+    return AccountSummary(
+        id=str(account.id),
+        path=account.path,
+        kind=account.kind,
+        currency=account.currency,
+        owner=account.owner,
+        debits=account.debits,
+        credits=account.credits,
+        balance=account.balance,
+        version=account.version,
+    )
+
+
+def _entry(entry: StoredEntry) -> EntryAnswer:
+    return EntryAnswer(
+        version=entry.version,
+        side=entry.side,
+        amount=Price(entry.amount.amount, entry.amount.currency),
+        balance_after=entry.balance_after,
+        posting=entry.posting,
+        key=entry.key,
+        recorded_at=moment(entry.recorded_at),
+    )
+
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/accounts",
+        list_accounts,
+        Operation(
+            id="listAccounts",
+            summary="A seller's own accounts, all of the line for an operator.",
+            tag="accounts",
+            answer=AccountsPage,
+            query=PageQuery,
+            refusals=(Code.FORBIDDEN,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/v1/accounts/{account}",
+        get_account,
+        Operation(
+            id="getAccount",
+            summary="One account with its balance.",
+            tag="accounts",
+            answer=AccountAnswer,
+            query=ReadQuery,
+            refusals=(Code.NOT_FOUND,),
+        ),
+    ),
+    Route(
+        "GET",
+        "/v1/accounts/{account}/entries",
+        list_entries,
+        Operation(
+            id="listEntries",
+            summary="An account's entries, oldest first, each with the balance it left.",
+            tag="accounts",
+            answer=EntriesPage,
+            query=PageQuery,
+            refusals=(Code.NOT_FOUND,),
+        ),
+    ),
+)

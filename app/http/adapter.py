@@ -1,0 +1,93 @@
+"""The one file that knows Quart: its requests become our `Request`s, our `Response`s become its.
+
+Quart routes nothing here. Every request, whatever its method and path, is caught before Quart
+looks for a route, so that one table (`app.http.table`) decides everything.
+"""
+
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import trio
+from quart import Response as QuartResponse
+from quart import request as quart_request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from app.domain.errors import Code, Refusal
+from app.http.message import Request, Response
+from app.http.router import Router
+from app.limits import BODY_BYTES_MAX, BODY_S, WRITE_S
+
+_TOO_LARGE: Final = Refusal(
+    Code.TOO_LARGE, f"The body is larger than the {BODY_BYTES_MAX} bytes allowed."
+)
+_TOO_SLOW: Final = Refusal(
+    Code.INVALID_REQUEST, f"The body did not arrive within {BODY_S:.0f} seconds."
+)
+
+
+def quart_app(router: Router) -> QuartTrio:
+    """An ASGI application that hands every request to the router."""
+    app = QuartTrio("agio", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
+    app.config["RESPONSE_TIMEOUT"] = WRITE_S
+
+    async def catch_all() -> QuartResponse:
+        body = await _read_body()
+        early = body if isinstance(body, Refusal) else None
+        response = await router.handle(
+            _to_request(b"" if isinstance(body, Refusal) else body), early
+        )
+        return _from_response(response)
+
+    app.before_request(catch_all)
+    return app
+
+
+async def _read_body() -> bytes | Refusal:
+    """The whole body. Quart counts it as it comes, and keeps nothing beyond the bound."""
+    try:
+        with trio.fail_after(BODY_S):
+            body: bytes = await quart_request.get_data(True, False, False)
+    except RequestEntityTooLarge:
+        return _TOO_LARGE
+    except trio.TooSlowError:
+        return _TOO_SLOW
+    return body
+
+
+def _to_request(body: bytes) -> Request:
+    scope = cast(dict[str, Any], quart_request.scope)
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    client = scope.get("client")
+    return Request(
+        method=scope["method"],
+        path=_path(scope["raw_path"].decode("latin-1")),
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        body=body,
+        peer=client[0] if client else "",
+    )
+
+
+def _path(target: str) -> str:
+    """The path of a request target, which a proxy's client may send in its absolute form."""
+    if target.startswith("/") or target == "*":
+        return target
+    try:
+        return urlsplit(target).path or "/"
+    except ValueError:
+        return target
+
+
+def _from_response(response: Response) -> QuartResponse:
+    answer = QuartResponse(response.body, status=response.status)
+    answer.headers.clear()
+    for name, value in response.headers:
+        answer.headers.add(name, value)
+    if response.header("Content-Length") is None and response.status != 204:
+        answer.headers["Content-Length"] = str(len(response.body))
+    return answer

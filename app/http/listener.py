@@ -1,0 +1,243 @@
+"""One port for everything: it accepts connections, looks at how each begins, and hands it on.
+
+Theory of operation. The accept loop does one thing, so that it cannot fail for a reason that lies
+in a connection: every connection is a temporary child of a dynamic supervisor, and what happens in
+it ends there. The supervisor's bound is the bound on connections; beyond it a connection is told
+so with one write that never waits, and closed. When the process runs out of file descriptors the
+loop rests and tries again: the clients wait in the backlog meanwhile.
+
+A connection's first bytes are read until its head is whole, within a deadline and a bound; a peer
+that dribbles is cut off. A WebSocket handshake goes to the channels' endpoint with what was read,
+all else to the HTTP server, which gives the connection back if an upgrade comes later.
+
+Stopping: readiness says no, the socket closes, clients of channels are told to go elsewhere, and
+requests under way are given a moment. Connections that are then left belong to their supervisor,
+which is stopped after this.
+"""
+
+import errno
+import os
+import socket
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+import trio
+
+from actors import ChildSpec, DynamicSupervisor, Emit, Lifeline, Restart, TooManyChildren
+from app.domain.errors import Code, Refusal
+from app.http.farewell import part_with
+from app.http.head import is_too_long, is_websocket_upgrade, path_of, read_head
+from app.http.hypercorn_server import HttpServer
+from app.http.message import Response
+from app.http.problem import problem
+from app.http.readiness import Readiness
+from app.limits import ACCEPT_REST_S, BACKLOG, HEAD_BYTES_MAX, HEAD_S, HTTP_DRAIN_S
+from app.storage.errors import StartupError
+
+# Where the Phoenix client connects when it is given `/socket`.
+SOCKET_PATH: Final = "/socket/websocket"
+
+# What `accept` raises for want of something that others may give back.
+_STARVED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# What it raises for a connection that was gone before it was accepted.
+_GONE: Final = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.EHOSTUNREACH})
+
+_TOO_LONG: Final = problem(
+    Refusal(Code.TOO_LARGE, f"The head is larger than the {HEAD_BYTES_MAX} bytes allowed."),
+    status=431,
+)
+_TOO_SLOW: Final = problem(
+    Refusal(Code.INVALID_REQUEST, f"The head did not arrive within {HEAD_S:.0f} seconds."),
+    status=408,
+)
+_NO_SOCKET: Final = problem(Refusal(Code.NOT_FOUND, f"The socket is at {SOCKET_PATH}."))
+_STOPPING: Final = problem(Refusal(Code.UNAVAILABLE, "This node is stopping."))
+_FULL: Final = problem(Refusal(Code.BUSY, "This node has all the connections it takes.")).to_http1()
+
+
+class SocketEndpoint(Protocol):
+    """What serves WebSocket connections."""
+
+    async def serve(self, stream: trio.SocketStream, head: bytes) -> None:
+        """The whole life of one connection; `head` was read before."""
+
+    async def drain(self) -> None:
+        """Send every client elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """Where to listen.
+
+    Attributes:
+        host: an address of this machine.
+        port: 0 takes a free one.
+    """
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerStatistics:
+    """Counts since the listener was made.
+
+    Attributes:
+        accepted: connections given to a child.
+        refused: connections closed because there were too many.
+        turned_away: connections answered and closed here: slow or oversized heads, wrong upgrades.
+        starved: times `accept` lacked file descriptors or memory.
+    """
+
+    accepted: int
+    refused: int
+    turned_away: int
+    starved: int
+
+
+class Listener:
+    """Owns the port. `run` is a child's whole life, and may be run again."""
+
+    def __init__(
+        self,
+        bind: Bind,
+        http: HttpServer,
+        endpoint: SocketEndpoint,
+        *,
+        connections: DynamicSupervisor,
+        readiness: Readiness,
+        emit: Emit,
+    ) -> None:
+        self._bind = bind
+        self._http = http
+        self._endpoint = endpoint
+        self._connections = connections
+        self._readiness = readiness
+        self._emit = emit
+        self._accepted = 0
+        self._refused = 0
+        self._turned_away = 0
+        self._starved = 0
+
+    def statistics(self) -> ListenerStatistics:
+        """What became of connections so far."""
+        return ListenerStatistics(self._accepted, self._refused, self._turned_away, self._starved)
+
+    async def run(self, life: Lifeline) -> None:
+        """Listen until asked to stop; ready with the port's number.
+
+        Raises:
+            StartupError: the address cannot be had.
+        """
+        with _listening(self._bind) as listening:
+            self._http.open()
+            self._readiness.draining = False
+            life.ready(listening.getsockname()[1])
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._accept, listening)
+                await life.stop_requested.wait()
+                self._readiness.draining = True
+                nursery.cancel_scope.cancel()
+        await self._drain()
+
+    async def _drain(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._endpoint.drain)
+            nursery.start_soon(self._http.drain, HTTP_DRAIN_S)
+
+    async def _accept(self, listening: trio.socket.SocketType) -> None:
+        while True:
+            try:
+                accepted, _ = await listening.accept()
+            except OSError as error:
+                if error.errno in _GONE:
+                    continue
+                if error.errno not in _STARVED:
+                    raise
+                self._starved += 1
+                self._emit("listener.starved", {"error": error})
+                await trio.sleep(ACCEPT_REST_S)
+            else:
+                await self._admit(accepted)
+
+    async def _admit(self, accepted: trio.socket.SocketType) -> None:
+        """Make the connection a child, or close it."""
+        stream = trio.SocketStream(
+            accepted
+        )  # sets TCP_NODELAY: our messages are small and wanted now
+        serial = self._accepted + self._refused + 1
+        spec = ChildSpec(
+            id=f"connection-{serial}",
+            start=partial(self._serve, stream),
+            restart=Restart.TEMPORARY,
+        )
+        try:
+            await self._connections.start_child(spec)
+        except TooManyChildren:
+            self._refused += 1
+            self._emit("connection.refused", {"refused": self._refused})
+            _send_at_once(accepted, _FULL)
+            accepted.close()
+        except BaseException:
+            accepted.close()
+            raise
+        else:
+            self._accepted += 1
+
+    async def _serve(self, stream: trio.SocketStream, life: Lifeline) -> None:
+        life.ready()
+        try:
+            await self._converse(stream)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _converse(self, stream: trio.SocketStream) -> None:
+        head = await self._first_head(stream)
+        while head and not is_websocket_upgrade(head):
+            head = await self._http.serve(stream, head)
+        if not head:
+            return
+        if path_of(head) != SOCKET_PATH:
+            await self._turn_away(stream, _NO_SOCKET)
+        elif self._readiness.draining:
+            await self._turn_away(stream, _STOPPING)
+        else:
+            await self._endpoint.serve(stream, head)
+
+    async def _first_head(self, stream: trio.SocketStream) -> bytes:
+        head: bytes | None = None
+        with trio.move_on_after(HEAD_S):
+            head = await read_head(stream.receive_some)
+        if head is None:
+            await self._turn_away(stream, _TOO_SLOW)
+        elif is_too_long(head):
+            await self._turn_away(stream, _TOO_LONG)
+        else:
+            return head
+        return b""
+
+    async def _turn_away(self, stream: trio.SocketStream, response: Response) -> None:
+        self._turned_away += 1
+        self._emit("connection.turned_away", {"status": response.status})
+        await part_with(stream, response.to_http1())
+
+
+def _listening(bind: Bind) -> trio.socket.SocketType:
+    family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
+    try:
+        raw = socket.create_server((bind.host, bind.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
+        raise StartupError(f"cannot listen on {bind.host} port {bind.port}: {why}") from error
+    return trio.socket.from_stdlib_socket(raw)
+
+
+def _send_at_once(connection: trio.socket.SocketType, data: bytes) -> None:
+    """Send what fits without waiting; nothing was sent before, so all of it fits."""
+    try:
+        os.write(connection.fileno(), data)
+    except OSError:
+        return

@@ -1,0 +1,215 @@
+"""The OpenAPI 3.1 document, generated from the table of routes and the structs of `schemas`.
+
+Nothing about a route is written twice: what the router does and what the document says come from
+the same `Operation`. `python -m app.http` prints it.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from app.domain.errors import MEANINGS, Code
+from app.http.message import JSON, Request, Response
+from app.http.operations import public
+from app.http.problem import PROBLEM, Problem
+from app.http.router import ID_PATTERN, Operation, Route
+from app.http.schemas import ReadQuery
+from app.http.services import Services
+from app.limits import CHECKOUT_TEXT_MAX
+
+_REF: Final = "#/components/schemas/{name}"
+_HEADERS: Final = {
+    "Agio-Cursor": {
+        "description": "The body's `cursor`.",
+        "schema": {"type": "string"},
+    },
+    "Location": {
+        "description": "Where the new thing is.",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the same request may succeed.",
+        "schema": {"type": "integer"},
+    },
+    "WWW-Authenticate": {
+        "description": "How to authenticate.",
+        "schema": {"type": "string"},
+    },
+}
+# What may come of any route, and of any that needs a token, has a body, or waits for a cursor.
+_ANYWHERE: Final = (Code.INVALID_REQUEST, Code.TOO_LARGE, Code.UNAVAILABLE, Code.INTERNAL)
+_READS: Final = (Code.CURSOR_UNKNOWN, Code.CURSOR_NOT_REACHED)
+_HEADERS_OF_STATUS: Final = {401: "WWW-Authenticate", 503: "Retry-After"}
+
+
+def document(routes: Iterable[Route]) -> dict[str, Any]:
+    """The whole document, ready for JSON."""
+    table = tuple(routes)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in table:
+        paths.setdefault(route.pattern, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Agio",
+            "version": "1",
+            "description": "Sales, purchases and the ledger over HTTP. Live events come over the "
+            "socket; docs/protocol.md describes both. Every refusal is an RFC 9457 problem "
+            "document whose `code` is one of a closed list:\n\n" + _table_of_codes(),
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in sorted({route.operation.tag for route in table})],
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(table),
+            "headers": _HEADERS,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            },
+        },
+    }
+
+
+def route_of_itself(routes: Sequence[Route]) -> Route:
+    """The route that serves the document of these routes and of itself."""
+
+    async def openapi(_services: Services, _request: Request) -> Response:
+        return Response(200, (("Content-Type", JSON),), body)
+
+    operation = public("openapi", "This document.", dict)
+    route = Route("GET", "/openapi.json", openapi, operation)
+    body = msgspec.json.encode(document((*routes, route)))
+    return route
+
+
+def codes_of(operation: Operation) -> list[Code]:
+    """Every code the operation may answer with, in the closed list's order."""
+    codes = {*_ANYWHERE, *operation.refusals}
+    if not operation.public:
+        codes.add(Code.UNAUTHORIZED)
+    if operation.body is not None:
+        codes.add(Code.UNSUPPORTED_MEDIA_TYPE)
+    if _is_read(operation):
+        codes.update(_READS)
+    return [code for code in Code if code in codes]
+
+
+def _is_read(operation: Operation) -> bool:
+    return operation.query is not None and issubclass(operation.query, ReadQuery)
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation = route.operation
+    described: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "parameters": _parameters(route),
+        "responses": {str(operation.status): _success(operation)} | _refusals(operation),
+    }
+    if operation.public:
+        described["security"] = []
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {JSON: {"schema": _schema(operation.body)}},
+        }
+    return described
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "pattern": f"^{ID_PATTERN}$"},
+        }
+        for name in re.findall(r"\{(\w+)\}", route.pattern)
+    ]
+    if route.operation.query is not None:
+        _, components = msgspec.json.schema_components([route.operation.query], ref_template=_REF)
+        properties = components[route.operation.query.__name__]["properties"]
+        found += [
+            {"name": name, "in": "query", "required": False, "schema": _without_null(schema)}
+            for name, schema in properties.items()
+        ]
+    if route.operation.idempotency_key:
+        found.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": True,
+                "description": "One per purchase the buyer means to make; the buyer's own.",
+                "schema": {
+                    "type": "string",
+                    "pattern": f"^[!-~]{{1,{CHECKOUT_TEXT_MAX}}}$",
+                },
+            }
+        )
+    return found
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A query parameter that is not given is absent: it has no null."""
+    present = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    return present[0] if present else schema
+
+
+def _success(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "description": "Done.",
+        "content": {operation.media: {"schema": _schema(operation.answer)}},
+    }
+    names = []
+    if "cursor" in getattr(operation.answer, "__struct_fields__", ()):
+        names.append("Agio-Cursor")
+    if operation.status == 201:
+        names.append("Location")
+    return described | _headers(names)
+
+
+def _refusals(operation: Operation) -> dict[str, Any]:
+    by_status: dict[int, list[Code]] = {}
+    for code in codes_of(operation):
+        by_status.setdefault(MEANINGS[code].status, []).append(code)
+    return {
+        str(status): {
+            "description": " ".join(f"`{code}`: {MEANINGS[code].message}" for code in codes),
+            "content": {PROBLEM: {"schema": _schema(Problem)}},
+        }
+        | _headers([_HEADERS_OF_STATUS[status]] if status in _HEADERS_OF_STATUS else [])
+        for status, codes in sorted(by_status.items())
+    }
+
+
+def _headers(names: Sequence[str]) -> dict[str, Any]:
+    if not names:
+        return {}
+    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}}
+
+
+def _schema(kind: type) -> dict[str, Any]:
+    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REF)
+    return schema
+
+
+def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
+    kinds: list[type] = [Problem]
+    for route in routes:
+        kinds += [each for each in (route.operation.answer, route.operation.body) if each]
+    _, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    return dict(sorted(components.items()))
+
+
+def _table_of_codes() -> str:
+    rows = ["| code | status | retryable | meaning |", "|---|---|---|---|"]
+    rows += [
+        f"| `{code.value}` | {meaning.status} | {'yes' if meaning.retryable else 'no'} "
+        f"| {meaning.message} |"
+        for code, meaning in MEANINGS.items()
+    ]
+    return "\n".join(rows)

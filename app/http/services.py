@@ -1,0 +1,34 @@
+"""What the handlers stand on, in one value that the node makes and tests make of fakes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.events.service import EventLog
+from app.http.readiness import Readiness
+from app.identity.tokens import Tokens
+from app.ledger.service import Ledger
+from app.sales.service import Sales
+from app.transactions.service import Transactions
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services behind HTTP.
+
+    Attributes:
+        tokens: tells who calls.
+        sales: sales, listings and stock.
+        transactions: purchases.
+        ledger: accounts and entries.
+        log: the event log, for readers that wait for a cursor.
+        readiness: what `/readyz` says.
+        render_metrics: the metrics' text and its content type.
+    """
+
+    tokens: Tokens
+    sales: Sales
+    transactions: Transactions
+    ledger: Ledger
+    log: EventLog
+    readiness: Readiness
+    render_metrics: Callable[[], tuple[bytes, str]]

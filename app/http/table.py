@@ -1,0 +1,10 @@
+"""Every route of Agio, in one table."""
+
+from typing import Final
+
+from app.http import accounts, operations, sales, transactions
+from app.http.openapi import route_of_itself
+
+_API: Final = (*operations.ROUTES, *sales.ROUTES, *transactions.ROUTES, *accounts.ROUTES)
+
+ROUTES: Final = (*_API, route_of_itself(_API))

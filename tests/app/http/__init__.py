@@ -1,0 +1,1 @@
+"""HTTP: decoding, problems, the router, the one port, the OpenAPI document."""
