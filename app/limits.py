@@ -163,3 +163,35 @@ CHECKOUT_TRIES_MAX: Final = 3
 
 # Seconds a purchase has to end when the server stops: a charge under way is worth waiting for.
 TRANSACTION_SHUTDOWN_S: Final = 4.0
+
+# Events: the relay and the feeds -------------------------------------------------------------------
+
+# Events read and published in one go: some 50 KB, a few milliseconds of the annex.
+EVENTS_A_BATCH: Final = 256
+
+# Seconds between two attempts to become the relay's leader: how long the log goes without one.
+RELAY_LEAD_S: Final = 1.0
+
+# Seconds after which a leader that was not woken looks by itself, and proves its session.
+RELAY_POLL_S: Final = 1.0
+
+# Seconds between a node's own looks at the log's head: the delay that a lost message costs.
+FEED_LOOK_S: Final = 1.0
+
+# Batches that wait for a feed. The oldest is dropped beyond it, and read from the database later.
+FEED_BATCHES_MAX: Final = 64
+
+# Sales ---------------------------------------------------------------------------------------------
+
+# Listings of one sale: each client's join carries all of them, 100 KB at this size.
+LISTINGS_MAX: Final = 500
+
+# Pieces of one listing's stock: no shelf holds more, and a restock on top still fits an integer.
+STOCK_MAX: Final = 1_000_000_000
+
+# Characters of a sale's or listing's title, as the schema has it.
+TITLE_MAX: Final = 200
+
+# Checkouts under way on one channel. A person buys one thing at a time; more is a program, which
+# spreads its work over keys and may wait.
+CHECKOUTS_A_CHANNEL_MAX: Final = 16

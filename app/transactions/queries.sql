@@ -124,11 +124,12 @@ set state = $2, updated_at = now()
 where transaction = $1;
 
 -- name: mark_unknown
--- Says that the provider's answer was lost; does nothing where it was said or settled.
+-- Says that the provider's answer was lost, and each time that somebody is still asking for it: a
+-- node that reads a fresh `updated_at` leaves the transaction to them. Nothing, where it is settled.
 with marked as (
     update transaction
     set state = 'unknown', updated_at = now()
-    where id = $1 and state = 'paying'
+    where id = $1 and state in ('paying', 'unknown')
     returning id
 )
 

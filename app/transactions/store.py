@@ -206,7 +206,7 @@ async def settle_refused(
 
 
 async def mark_unknown(conn: WriteConnection, transaction_id: str) -> Transaction:
-    """Records that the provider's answer was lost. The stock stays held."""
+    """Records that the provider's answer is still missing. The stock stays held."""
     await conn.execute(_SQL.mark_unknown, transaction_id)
     return await load(conn, transaction_id)
 

@@ -1,0 +1,265 @@
+"""Purchases, for whoever wants to make one or look at one: the socket, HTTP, and recovery.
+
+Theory of operation. A checkout finds the actor of its key, or has one started, and asks it. The
+actor is a convenience, the database the truth: where the actor dies before it answered, the state
+is read back; where it cannot be read, the caller is told to ask again, under the same key.
+
+Recovery is the same thing without a caller. A loop searches the database for open transactions
+that nobody has touched for a while and starts their actors. The first search of a life takes all
+that are open, since they were most likely this node's own. A transaction that another node is
+driving may be taken up by mistake: that is harmless (`driver.py`), and rare.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import trio
+
+from actors import (
+    ActorDown,
+    AlreadyStarted,
+    CallTimeout,
+    ChildSpec,
+    DynamicSupervisor,
+    Emit,
+    Lifeline,
+    MailboxFull,
+    Ref,
+    Registry,
+    StartFailed,
+    TooManyChildren,
+    drop_event,
+)
+from app.domain.cursor import Cursor
+from app.domain.errors import Code, Refusal
+from app.domain.page import Page, Paged
+from app.events import store as events
+from app.identity.model import Identity, Role
+from app.limits import (
+    CHECKOUT_S,
+    CHECKOUT_TRIES_MAX,
+    RECOVER_EVERY_S,
+    RECOVER_IDLE_S,
+    RECOVER_ROWS_MAX,
+    RESERVATION_S,
+)
+from app.payments.gateway import PaymentGateway
+from app.storage import Database, ReadConnection, StorageDown
+from app.transactions import rules, store
+from app.transactions.actor import ASK_AGAIN, Ask, transaction_child
+from app.transactions.driver import Driver
+from app.transactions.model import Answer, CheckoutRequest, Transaction
+from app.transactions.store import Order
+
+_ID: Final = re.compile(r"txn_[0-9a-z]{26}", re.ASCII)
+_NOT_FOUND: Final = Refusal(Code.NOT_FOUND, "There is no such transaction.")
+_BAD_PAGE: Final = Refusal(Code.INVALID_REQUEST, "`after` is not a place in this listing.")
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionSeen:
+    """A transaction, and the log's head in the snapshot it was read from."""
+
+    transaction: Transaction
+    cursor: Cursor
+
+
+class Transactions:
+    """Makes purchases and shows them."""
+
+    def __init__(  # noqa: PLR0913  # its parts, by name
+        self,
+        database: Database,
+        gateway: PaymentGateway,
+        *,
+        supervisor: DynamicSupervisor,
+        registry: Registry,
+        reservation_s: float = RESERVATION_S,
+        emit: Emit = drop_event,
+    ) -> None:
+        """A service that may be used once its database and supervisor run.
+
+        Args:
+            database: where transactions are.
+            gateway: who takes the buyers' money.
+            supervisor: runs the actors; its bound is the number of purchases under way.
+            registry: where the actors are found.
+            reservation_s: seconds for which stock is held without an outcome of its payment.
+            emit: takes the events `transaction.settled`, `transactions.recovered` and
+                `transactions.recovery_failed`.
+        """
+        self._database = database
+        self._gateway = gateway
+        self._supervisor = supervisor
+        self._registry = registry
+        self._reservation_s = reservation_s
+        self._emit = emit
+        self._starting: dict[str, trio.Event] = {}
+        self._recovered_to = ""
+
+    # Making one ----------------------------------------------------------------------------------
+
+    async def checkout(self, identity: Identity, request: CheckoutRequest) -> Answer:
+        """Buys, or says why not; the same key gets the same answer, whoever asks and when.
+
+        Returns:
+            A receipt; or a refusal: forbidden, not_found, sale_closed, invalid_request, key_reused,
+            sold_out, declined, expired, outcome_unknown, busy or unavailable. What is retryable
+            may be asked again with the same key, and never buys twice.
+        """
+        if identity.role is not Role.BUYER:
+            return Refusal(Code.FORBIDDEN, "Only buyers buy.")
+        order = Order(identity, request, self._reservation_s)
+        with trio.move_on_after(CHECKOUT_S):
+            for _ in range(CHECKOUT_TRIES_MAX):
+                answer = await self._ask(order)
+                if answer is not ASK_AGAIN:
+                    return answer
+            return Refusal(Code.BUSY)
+        return Refusal(Code.OUTCOME_UNKNOWN)
+
+    async def _ask(self, order: Order) -> Answer | None:
+        """What the actor of this key says; what the database says where there is none to ask."""
+        identity = order.identity
+        name = _name(identity.line, identity.person, order.request.key)
+        try:
+            ref = self._registry.whereis(name) or await self._start(name, order)
+            answer: Answer | None = await ref.call(Ask(order.request.hash), deadline_s=CHECKOUT_S)
+        except (TooManyChildren, MailboxFull):
+            return await self._read_back(order, otherwise=Code.BUSY)
+        except (ActorDown, StartFailed, CallTimeout):
+            return await self._read_back(order, otherwise=Code.UNAVAILABLE)
+        return answer
+
+    async def _start(self, name: str, begin: Order | Transaction) -> Ref[Any]:
+        """Starts the actor of this name, unless somebody else is just doing so.
+
+        Raises:
+            ActorError: it could not be started; which error says why.
+        """
+        starting = self._starting.get(name)
+        if starting is not None:
+            await starting.wait()
+            ref = self._registry.whereis(name)
+            if ref is None:
+                raise ActorDown(name)
+            return ref
+        started = self._starting[name] = trio.Event()
+        driver = Driver(self._database, self._gateway, begin, self._emit)
+        spec = transaction_child(name, driver, self._registry)
+        try:
+            return await self._start_alone(spec)
+        finally:
+            del self._starting[name]
+            started.set()
+
+    async def _start_alone(self, spec: ChildSpec) -> Ref[Any]:
+        """Starts a child, after the end of one that had its name and is already dead."""
+        try:
+            return cast(Ref[Any], await self._supervisor.start_child(spec))
+        except AlreadyStarted:
+            await self._supervisor.terminate_child(spec.id)
+        return cast(Ref[Any], await self._supervisor.start_child(spec))
+
+    async def _read_back(self, order: Order, *, otherwise: Code) -> Answer:
+        """The answer that the database has; `otherwise` where it knows nothing of this key."""
+        try:
+            found = await self._database.read(store.find, order.identity, order.request)
+        except StorageDown:
+            return Refusal(Code.UNAVAILABLE)
+        if found is None:
+            return Refusal(otherwise)
+        if isinstance(found, Refusal):
+            return found
+        return rules.answer(found) or Refusal(Code.OUTCOME_UNKNOWN)
+
+    # Looking at them -----------------------------------------------------------------------------
+
+    async def get(self, identity: Identity, transaction_id: str) -> TransactionSeen | Refusal:
+        """One transaction; what `identity` may not see is not found."""
+        if not _ID.fullmatch(transaction_id):
+            return _NOT_FOUND
+        return await self._database.read(_get, identity, transaction_id)
+
+    async def list(self, identity: Identity, page: Page) -> Paged[Transaction] | Refusal:
+        """Transactions, newest first: a buyer's own, those a seller sold, all for an operator."""
+        if page.after and not _ID.fullmatch(page.after):
+            return _BAD_PAGE
+        return await self._database.read(_list, identity, page)
+
+    # Recovery ------------------------------------------------------------------------------------
+
+    async def run(self, life: Lifeline) -> None:
+        """Takes up open transactions that have lost their actor, until a stop is asked for."""
+        life.ready()
+        idle_s = 0.0
+        while not life.stopping:
+            try:
+                await self._recover(idle_s)
+                idle_s = RECOVER_IDLE_S
+            except StorageDown as error:
+                self._emit("transactions.recovery_failed", {"error": error})
+            with trio.move_on_after(RECOVER_EVERY_S):
+                await life.stop_requested.wait()
+
+    async def _recover(self, idle_s: float) -> None:
+        """One search, from where the last one ended; the next begins anew once it came to the end."""
+        found = await self._database.read(
+            store.open_after, self._recovered_to, idle_s, RECOVER_ROWS_MAX
+        )
+        self._recovered_to = found[-1].id if len(found) == RECOVER_ROWS_MAX else ""
+        started = 0
+        for transaction in found:
+            name = _name(transaction.line, transaction.buyer, transaction.key)
+            if self._registry.whereis(name) is not None:
+                continue
+            try:
+                await self._start(name, transaction)
+            except TooManyChildren:
+                break
+            except (ActorDown, StartFailed):
+                continue
+            started += 1
+        if started:
+            self._emit("transactions.recovered", {"started": started})
+
+
+def _name(line: str, buyer: str, key: str) -> str:
+    """An actor's name. A line and a buyer have no slash, so no two keys share one."""
+    return f"transaction:{line}/{buyer}/{key}"
+
+
+async def _get(
+    conn: ReadConnection, identity: Identity, transaction_id: str
+) -> TransactionSeen | Refusal:
+    cursor = await events.head(conn)
+    found = await store.look(conn, transaction_id)
+    if found is None or not _may_see(identity, found):
+        return _NOT_FOUND
+    return TransactionSeen(found, cursor)
+
+
+async def _list(conn: ReadConnection, identity: Identity, page: Page) -> Paged[Transaction]:
+    cursor = await events.head(conn)
+    rows = page.limit + 1
+    match identity.role:
+        case Role.BUYER:
+            found = await store.of_buyer(conn, identity, page.after, rows)
+        case Role.SELLER:
+            found = await store.of_seller(conn, identity, page.after, rows)
+        case Role.OPERATOR:
+            found = await store.of_line(conn, identity.line, page.after, rows)
+    more = len(found) > page.limit
+    return Paged(found[: page.limit], found[page.limit - 1].id if more else None, cursor)
+
+
+def _may_see(identity: Identity, transaction: Transaction) -> bool:
+    """Operators see all of their line, buyers what they bought, sellers what they sold."""
+    if transaction.line != identity.line:
+        return False
+    return {
+        Role.BUYER: transaction.buyer == identity.person,
+        Role.SELLER: transaction.seller == identity.person,
+        Role.OPERATOR: True,
+    }[identity.role]
