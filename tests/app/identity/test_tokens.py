@@ -8,6 +8,7 @@ from typing import Any
 
 import jwt
 import pytest
+
 from app.domain.errors import Code, Refusal
 from app.identity.model import Identity, Role
 from app.identity.tokens import (
