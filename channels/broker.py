@@ -1,11 +1,13 @@
 """What carries messages between nodes: the contracts, and those of them that need no server.
 
-Two contracts. A *bus* moves bytes between nodes by the name of a bus channel, and knows nothing else: Redis is one
-(`app.storage.redis`), `MemoryBus` another. A *broker* stands on a bus and knows topics: one subscription
-per topic and node however many members it has, its own echo dropped, and life without the bus.
+Two contracts. A *bus* moves bytes between nodes by the name of a bus channel and knows nothing
+else: Redis is one (`app.storage.redis`), `MemoryBus` another. A *broker* stands on a bus and knows
+topics: one subscription per topic and node however many members it has, its own echo dropped, and
+life without the bus.
 
 Losing a bus loses broadcasts between nodes, never money and never the members of this node. Facts
-come from the event log, whose readers find gaps by themselves; what goes through here only makes it fast.
+come from the event log, whose readers find gaps by themselves; what goes through here only makes
+them come sooner.
 """
 
 from collections import defaultdict
@@ -16,6 +18,7 @@ from typing import Protocol, TypeAlias
 import trio
 
 from actors import Lifeline
+from channels.errors import BusDown
 
 BusMessage: TypeAlias = tuple[str, bytes]
 """A bus channel's name, and the bytes."""
@@ -30,12 +33,8 @@ OnRemote: TypeAlias = Callable[[str, bytes], None]
 """Called with a topic and an encoded broadcast from another node; must neither block nor raise."""
 
 
-class BusDown(Exception):
-    """The bus cannot be reached now. Whether the last messages went out is unknown."""
-
-
 class Bus(Protocol):
-    """Bytes between nodes, by the name of a bus channel. At most once, in order per channel and publisher.
+    """Bytes between nodes, by the name of a bus channel: at most once, in order per publisher.
 
     A subscription is a wish that outlives connections: the bus renews all of them by itself when
     it comes back. What was published meanwhile is lost.
@@ -97,7 +96,7 @@ class Broker(Protocol):
     async def subscribe(self, topic: str) -> None:
         """Count one more local member of this topic.
 
-        Returns when broadcasts of other nodes reach this one, or when the bus does not say so in time.
+        Returns when broadcasts of other nodes reach this one, or when the bus was too slow to say.
         """
 
     def unsubscribe(self, topic: str) -> None:
@@ -107,7 +106,7 @@ class Broker(Protocol):
         """Send an encoded broadcast to the other nodes' members. Never waits."""
 
     def publish_raw(self, channel: str, data: bytes) -> None:
-        """Send bytes to everyone who called `subscribe_raw`, on every node, this one included. Never waits."""
+        """Send bytes to all who called `subscribe_raw`, on every node, this one too. Never waits."""
 
     def subscribe_raw(self, channel: str, on_raw: OnRaw) -> None:
         """Have `on_raw` called with all that is published on `channel`, for good."""
@@ -134,7 +133,7 @@ class RawChannels:
 
 
 class MemoryBroker:
-    """The broker of a node that is alone: members are all here, and the hub reaches them by itself."""
+    """The broker of a node that is alone: all members are here, and the hub reaches them."""
 
     def __init__(self) -> None:
         self._raw = RawChannels()

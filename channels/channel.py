@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
+from channels.errors import UnknownEvent
+
 Payload: TypeAlias = Mapping[str, Any]
 """What an event carries: a JSON object."""
 
@@ -43,7 +45,7 @@ class Joined:
     Attributes:
         response: what the client's join is answered with.
         position: on a durable topic, the place that `response` shows. Live messages at or below
-            it, or below the last of `replay`, are not delivered again; those above it follow in order.
+            it, or the last of `replay`, are not delivered again; those above it follow in order.
         replay: messages sent right after the answer and before anything live.
     """
 
@@ -93,7 +95,7 @@ class NoReply:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The channel ends in peace: the client is answered, then told `phx_close`, and does not rejoin.
+    """The channel ends in peace: the client is answered, told `phx_close`, and does not rejoin.
 
     Attributes:
         reply: the answer to the push that led here.
@@ -138,7 +140,7 @@ class ChannelSocket(Protocol):
         """Within `handle_in`: keep the push being handled, to answer it after NoReply."""
 
     def notify(self, message: object) -> None:
-        """Have `handle_info(message)` called in its turn. From any task; dropped once it has ended."""
+        """Have `handle_info(message)` called in its turn. Dropped once the channel has ended."""
 
 
 class Channel:
@@ -147,8 +149,8 @@ class Channel:
     async def join(self, topic: str, params: Any, socket: ChannelSocket) -> JoinResult:
         """Decide about the join.
 
-        Broadcasts are being kept from before this is called, so a snapshot read here and its position
-        leave neither a gap nor a duplicate.
+        Broadcasts are being kept from before this is called, so a snapshot read here and its
+        position leave neither a gap nor a duplicate.
 
         Args:
             topic: the whole topic.
@@ -172,7 +174,7 @@ class Channel:
         raise AssertionError(f"{type(self).__name__} takes no messages, and got {message!r}")
 
     async def terminate(self, reason: str, socket: ChannelSocket) -> None:
-        """Say goodbye after a join that was granted. Pushes from here still reach a client that left.
+        """Say goodbye, if the join was granted. Pushes from here still reach a client that left.
 
         Args:
             reason: one of LEFT, STOPPED, KICKED, REPLACED, CLOSED, CRASHED.
@@ -197,18 +199,3 @@ CLOSED: Final = "closed"  # the connection ended
 CRASHED: Final = "crashed"  # a method of the channel raised
 
 ChannelFactory: TypeAlias = Callable[[], Channel]
-
-
-class UnknownEvent(Exception):
-    """The client pushed an event that the channel does not know; the channel crashes, as in Phoenix."""
-
-    def __init__(self, event: str) -> None:
-        super().__init__(f"no handler for the event {event!r}")
-
-
-class IllegalResult(TypeError):
-    """A channel's method returned something else than it may. The text lists what it may."""
-
-    def __init__(self, method: str, legal: Sequence[type], result: object) -> None:
-        names = ", ".join("None" if kind is type(None) else kind.__name__ for kind in legal)
-        super().__init__(f"{method} must return one of: {names}. It returned: {result!r}")

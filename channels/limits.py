@@ -1,4 +1,4 @@
-"""Every bound of this layer, named, with its reason. Hand `Limits(...)` to the endpoint and the hub."""
+"""Every bound of this layer, named, with its reason. `Limits` are those of one endpoint."""
 
 from dataclasses import dataclass
 from typing import Final
