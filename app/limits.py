@@ -164,7 +164,7 @@ CHECKOUT_TRIES_MAX: Final = 3
 # Seconds a purchase has to end when the server stops: a charge under way is worth waiting for.
 TRANSACTION_SHUTDOWN_S: Final = 4.0
 
-# Events: the relay and the feeds -------------------------------------------------------------------
+# Events: the relay and the feeds ------------------------------------------------------------------
 
 # Events read and published in one go: some 50 KB, a few milliseconds of the annex.
 EVENTS_A_BATCH: Final = 256
@@ -181,7 +181,7 @@ FEED_LOOK_S: Final = 1.0
 # Batches that wait for a feed. The oldest is dropped beyond it, and read from the database later.
 FEED_BATCHES_MAX: Final = 64
 
-# Sales ---------------------------------------------------------------------------------------------
+# Sales --------------------------------------------------------------------------------------------
 
 # Listings of one sale: each client's join carries all of them, 100 KB at this size.
 LISTINGS_MAX: Final = 500
