@@ -24,7 +24,7 @@ CHECKOUT_TEXT_MAX: Final = 255
 # worst answer, short enough that a lost payment does not empty the shelf for the evening.
 RESERVATION_S: Final = 600.0
 
-# Storage: the annex --------------------------------------------------------------------------------
+# Storage: the annex -------------------------------------------------------------------------------
 
 # A thread starts in milliseconds; this long means that the machine is stuck.
 ANNEX_START_S: Final = 5.0
@@ -36,7 +36,7 @@ ANNEX_STOP_S: Final = 1.5
 # the loop has stood still, and memory is better given up than filled.
 ANNEX_POSTS_MAX: Final = 65_536
 
-# Storage: PostgreSQL -------------------------------------------------------------------------------
+# Storage: PostgreSQL ------------------------------------------------------------------------------
 
 # Connections of one node. Measured: 16 saturate a core of PostgreSQL, 64 bring nothing more; six
 # nodes still fit the server's usual 100.
@@ -69,7 +69,7 @@ POSTGRES_CLOSE_S: Final = 1.0
 WRITE_ATTEMPTS_MAX: Final = 5
 WRITE_RETRY_S: Final = 0.005
 
-# Storage: migrations -------------------------------------------------------------------------------
+# Storage: migrations ------------------------------------------------------------------------------
 
 # How long a node waits for another that is migrating the same database.
 MIGRATION_TURN_S: Final = 60.0
@@ -195,3 +195,28 @@ TITLE_MAX: Final = 200
 # Checkouts under way on one channel. A person buys one thing at a time; more is a program, which
 # spreads its work over keys and may wait.
 CHECKOUTS_A_CHANNEL_MAX: Final = 16
+
+# Storage: embedded servers ------------------------------------------------------------------------
+
+# How long making a cluster may take: about a second, much longer on a slow disk.
+EMBEDDED_INIT_S: Final = 60.0
+
+# How long a server may take to start: a moment, longer after a crash, when it replays its log.
+EMBEDDED_START_S: Final = 30.0
+
+# How often a server that ends while it starts is started again, and the pause between: what it
+# waits for, the last children of one that was killed, is gone within a second.
+EMBEDDED_START_TRIES_MAX: Final = 4
+EMBEDDED_RETRY_S: Final = 0.3
+
+# How long a server may take to end when asked: inside the 5 s that a stop may take in all.
+EMBEDDED_STOP_S: Final = 2.0
+
+# The pause between two looks at a server that starts or ends: a start takes some ten of them.
+EMBEDDED_POLL_S: Final = 0.005
+
+# How long `--version` of a binary may take.
+EMBEDDED_PROBE_S: Final = 10.0
+
+# What Valkey may keep: a bus keeps only what a slow node has not read.
+VALKEY_MEMORY_BYTES: Final = 256 * 1024 * 1024

@@ -13,6 +13,10 @@ class AnnexDown(StorageDown):
     """The asyncio thread is not running, or ended while the work was under way."""
 
 
+class ServerEnded(StorageDown):
+    """A server that we run ended by itself."""
+
+
 class StartupError(Exception):
     """Agio cannot start, for the reason this one line gives to the person who started it."""
 

@@ -1,0 +1,152 @@
+"""One server as a child process of ours, which never outlives us.
+
+Theory of operation. On Linux the kernel itself ends the child when we die, however we die: the
+child asks for that (PR_SET_PDEATHSIG) between fork and exec, after it dropped to its user, for the
+kernel forgets the wish when the user changes. The wish is tied to the *thread* that forked, so a
+child is started in the thread of the trio loop, never in a worker thread that ends when it is idle:
+that is why this is not `trio.run_process`. Elsewhere than on Linux a child may survive our
+`kill -9`; the next start finds it and ends it.
+
+A child has a session of its own: Ctrl-C in a terminal reaches us alone, and we end our children in
+order.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from actors import Lifeline
+from app.limits import EMBEDDED_POLL_S
+from app.storage.embedded.run_as import ENVIRONMENT, RunAs
+from app.storage.errors import ServerEnded
+
+_PR_SET_PDEATHSIG: Final = 1
+
+# Loaded here, since between fork and exec nothing may be loaded.
+_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class ServerProcess:
+    """A child that runs; end it with `stop`."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        run_as: RunAs,
+        log: Path,
+        death_signal: signal.Signals,
+        standard_input: str = "",
+    ) -> None:
+        """Start `command`.
+
+        Args:
+            command: an absolute path and arguments; no secret, as everybody sees these.
+            run_as: the child's user.
+            log: where its output goes; what was there is replaced, so it holds one life.
+            death_signal: what the kernel sends it when we die.
+            standard_input: what it reads, then the end; less than a pipe holds, 4 KB.
+        """
+        self.log = log
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            self._child = subprocess.Popen(  # noqa: S603 - our own commands
+                command,
+                env=ENVIRONMENT,
+                cwd="/",
+                stdin=subprocess.PIPE,
+                stdout=descriptor,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_us(death_signal),  # noqa: PLW1509 - it only makes system calls
+                **run_as.options(),
+            )
+        finally:
+            os.close(descriptor)
+        self.pid = self._child.pid
+        self._feed(standard_input)
+
+    def __repr__(self) -> str:
+        return f"<ServerProcess {self.pid}, {self._child.args!r}>"
+
+    def _feed(self, text: str) -> None:
+        assert self._child.stdin is not None, "stdin was asked for"
+        try:
+            self._child.stdin.write(text.encode())
+            self._child.stdin.close()
+        except BrokenPipeError:
+            pass  # it ended already: `wait` says how
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ended."""
+        return self._child.poll() is not None
+
+    async def wait(self) -> int:
+        """Wait until it ended and return its status, negative where a signal ended it."""
+        while (status := self._child.poll()) is None:
+            if sys.platform == "linux":
+                descriptor = os.pidfd_open(self.pid)
+                try:
+                    await trio.lowlevel.wait_readable(descriptor)
+                finally:
+                    os.close(descriptor)
+            else:
+                await trio.sleep(EMBEDDED_POLL_S)
+        return status
+
+    async def stop(self, *steps: tuple[signal.Signals, float]) -> None:
+        """Send each signal and wait so many seconds, until it ended; SIGKILL at last.
+
+        It takes as long as the steps do, and no cancellation cuts it short: a server left behind
+        is worse than a moment's wait.
+        """
+        for number, seconds in (*steps, (signal.SIGKILL, EMBEDDED_POLL_S * 100)):
+            if self.has_ended:
+                return
+            self._child.send_signal(number)
+            with trio.move_on_after(seconds, shield=True):
+                await self.wait()
+
+    def last_words(self) -> str:
+        """The last line of its log, for an error."""
+        lines = self.log.read_text("utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
+async def run_until_stopped(server: ServerProcess, life: Lifeline, name: str) -> None:
+    """Return when a stop is asked for; the server still runs then.
+
+    Raises:
+        ServerEnded: it ended by itself.
+    """
+    async with trio.open_nursery() as nursery:
+
+        async def watch() -> None:
+            status = await server.wait()
+            raise ServerEnded(f"{name} ended, status {status}: {server.last_words()}")
+
+        nursery.start_soon(watch)
+        await life.stop_requested.wait()
+        nursery.cancel_scope.cancel()
+
+
+def _die_with_us(death_signal: signal.Signals) -> Callable[[], None] | None:
+    """What the child does between fork and exec, where the kernel has such a wish."""
+    if _LIBC is None:
+        return None
+    prctl, us = _LIBC.prctl, os.getpid()
+
+    def wish() -> None:
+        # We may have died before the wish was made: then nobody would ever send the signal.
+        if prctl(_PR_SET_PDEATHSIG, int(death_signal)) != 0 or os.getppid() != us:
+            os._exit(127)
+
+    return wish

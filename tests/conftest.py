@@ -1,0 +1,123 @@
+"""Fixtures for all tests: real PostgreSQL and Valkey, started only when a test asks for them.
+
+The servers run once for the whole suite, in a process of their own (`tests.support.servers`) that
+ends when this one does, however it does. Each test that asks for `database_url` has a database of
+its own, copied from a migrated template in some 20 ms.
+
+Tests that use these servers cannot use `autojump_clock`: trio would take waiting for another
+thread's answer for idleness and jump over every deadline.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from actors import run_root
+from app.storage import Annex, Database
+from tests.support.databases import Databases
+from tests.support.loop_watch import run_watched
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have every trio test run under the watch for blocked loops."""
+    for item in items:
+        if item.get_closest_marker("trio") is not None:
+            item.add_marker(pytest.mark.trio(run=run_watched), append=False)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[dict[str, str | None]]:
+    """The URLs of the servers, `{"postgres": url, "valkey": url or None}`."""
+    # Beside the other users' files, not below pytest's private folder: as root, the servers run as
+    # a user who cannot enter that.
+    folder = Path(tempfile.mkdtemp(prefix="agio-test-"))
+    command = [sys.executable, "-m", "tests.support.servers", str(folder / "state")]
+    folder.chmod(0o711)
+    try:
+        with subprocess.Popen(  # noqa: S603 - our own command
+            command,
+            cwd=Path(__file__).parent.parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, "the servers did not start; what they said is above"
+            yield json.loads(line)
+            # Leaving the block closes its standard input, which ends it, and waits.
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def admin_url(servers: dict[str, str | None]) -> str:
+    """The URL of a PostgreSQL database as a superuser, for tests about the server itself."""
+    url = servers["postgres"]
+    assert url is not None
+    return url
+
+
+@pytest.fixture(scope="session")
+def valkey_url(servers: dict[str, str | None]) -> str:
+    """The URL of a Valkey that all tests share: take channel names and keys of your own."""
+    url = servers["valkey"]
+    if url is None:
+        pytest.skip("there is no Valkey for this machine")
+    return url
+
+
+@pytest.fixture(scope="session")
+def databases(admin_url: str) -> Iterator[Databases]:
+    """Makes databases on the suite's server."""
+    databases = Databases(admin_url)
+    yield databases
+    databases.close()
+
+
+@pytest.fixture
+def database_url(databases: Databases) -> Iterator[str]:
+    """The URL of a fresh, migrated database."""
+    url = databases.make(migrated=True)
+    yield url
+    databases.remove(url)
+
+
+@pytest.fixture
+def empty_database_url(databases: Databases) -> Iterator[str]:
+    """The URL of a database without anything in it."""
+    url = databases.make(migrated=False)
+    yield url
+    databases.remove(url)
+
+
+@pytest.fixture
+async def annex() -> AsyncIterator[Annex]:
+    """A running annex."""
+    annex = Annex()
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(run_root, annex, stop=stop))
+        yield annex
+        stop.set()
+
+
+@pytest.fixture
+async def database(annex: Annex, database_url: str) -> AsyncIterator[Database]:
+    """A running pool on a fresh, migrated database."""
+    database = Database(annex, database_url, pool_size=8, application_name="agio-test")
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(run_root, database, stop=stop))
+        yield database
+        stop.set()
