@@ -7,9 +7,9 @@ the callers. When the driver is done, or crashes, both end, and a caller who got
 state from the database (`service.py`).
 
 A caller brings the hash of its request. Until the driver has found out which request the key
-stands for, callers are merely kept; then those with another hash are refused. Where this key came to
-nothing (a refusal that is not stored), callers with another hash are asked to ask again: to them,
-the key is as new.
+stands for, callers are merely kept; then those with another hash are refused. Where this key came
+to nothing (a refusal that is not stored), callers with another hash are asked to ask again: to
+them, the key is as new.
 
 A stop does not end the actor, but the driver's waiting: a charge under way may come to its end
 within the child's time to shut down, and its callers hear of it. Past that, both are cancelled; the
@@ -38,7 +38,12 @@ class Ask:
     request_hash: bytes
 
 
-class TransactionActor(Actor[Ask | News]):
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The driver's last message: there is no more news."""
+
+
+class TransactionActor(Actor[Ask | News | Leave]):
     """Holds the callers of one transaction until it can answer them."""
 
     __slots__ = ("_news", "_waiting")
@@ -50,18 +55,19 @@ class TransactionActor(Actor[Ask | News]):
         self._news: News | None = None
         self._waiting: list[tuple[Ask, Reply]] = []
 
-    async def handle(self, message: Ask | News, reply: Reply) -> None:
+    async def handle(self, message: Ask | News | Leave, reply: Reply) -> None:
         """Keeps a caller or answers it; passes on what the driver learned."""
-        if isinstance(message, Ask):
-            self._hear(message, reply)
-            return
-        self._news = message
-        waiting, self._waiting = self._waiting, []
-        for ask, waiting_reply in waiting:
-            if waiting_reply.wanted:
-                self._hear(ask, waiting_reply)
-        if message.final:
-            self.stop()
+        match message:
+            case Ask():
+                self._hear(message, reply)
+            case News():
+                self._news = message
+                waiting, self._waiting = self._waiting, []
+                for ask, waiting_reply in waiting:
+                    if waiting_reply.wanted:
+                        self._hear(ask, waiting_reply)
+            case Leave():
+                self.stop()
 
     def _hear(self, ask: Ask, reply: Reply) -> None:
         """Answers a caller as far as is known, or keeps it."""
@@ -94,7 +100,7 @@ async def _live(name: str, driver: Driver, registry: Registry, life: Lifeline) -
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.start, inner)
         await up.wait()
-        ref = cast(Ref[Ask | News], inner.value)
+        ref = cast(Ref[Ask | News | Leave], inner.value)
         life.ready(ref)
         await driver.run(ref.send, life.stop_requested)
-        inner.request_stop()
+        await ref.send(Leave())

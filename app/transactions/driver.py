@@ -39,13 +39,11 @@ class News:
         request_hash: of the request that this tells of.
         answer: what those who asked for it are told; None before there is an answer.
         stored: whether the key stands for that request, forever.
-        final: whether the driver has nothing more to tell.
     """
 
     request_hash: bytes
     answer: Answer | None
     stored: bool
-    final: bool
 
 
 Tell = Callable[[News], Awaitable[None]]
@@ -69,13 +67,13 @@ class Driver:
         """Drives until the end, or until a stop is asked for while there is nothing to do but wait.
 
         Raises:
-            StorageDown: the database failed; somebody else will find the transaction, if it is there.
+            StorageDown: the database failed; recovery will find the transaction, if it is there.
             CaptureNotPostedError: the ledger refused a capture.
         """
         found = await self._accept()
         if isinstance(found, Refusal):
             assert isinstance(self._begin, Order), "what was found open is not refused"
-            await tell(News(self._begin.request.hash, found, stored=False, final=True))
+            await tell(News(self._begin.request.hash, found, stored=False))
             return
         transaction, fresh = found
         await tell(_news(transaction))
@@ -161,5 +159,4 @@ def _news(transaction: Transaction) -> News:
         transaction.request_hash,
         rules.answer(transaction),
         stored=True,
-        final=transaction.state not in OPEN,
     )

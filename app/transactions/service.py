@@ -68,7 +68,7 @@ class TransactionSeen:
 class Transactions:
     """Makes purchases and shows them."""
 
-    def __init__(  # noqa: PLR0913  # its parts, by name
+    def __init__(
         self,
         database: Database,
         gateway: PaymentGateway,
@@ -204,7 +204,7 @@ class Transactions:
                 await life.stop_requested.wait()
 
     async def _recover(self, idle_s: float) -> None:
-        """One search, from where the last one ended; the next begins anew once it came to the end."""
+        """One search, from where the last one ended; after the end comes the beginning."""
         found = await self._database.read(
             store.open_after, self._recovered_to, idle_s, RECOVER_ROWS_MAX
         )

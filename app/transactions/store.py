@@ -6,7 +6,7 @@ one settles it and the other reads how.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from app.domain.cursor import Cursor
 from app.domain.errors import Code, Refusal
@@ -193,10 +193,9 @@ async def _post(conn: WriteConnection, transaction_id: str, provider: str, row: 
         raise CaptureNotPostedError(f"{transaction_id}: {refused.value}")
 
 
-async def settle_refused(
-    conn: WriteConnection, transaction_id: str, refusal: Literal[Code.DECLINED, Code.EXPIRED]
-) -> Transaction:
-    """Records that no money moved and none will: the stock is for sale again."""
+async def settle_refused(conn: WriteConnection, transaction_id: str, refusal: Code) -> Transaction:
+    """Records that no money moved and none will, declined or expired: stock is for sale again."""
+    assert refusal in {Code.DECLINED, Code.EXPIRED}, f"{refusal} is no end of a payment"
     row = await conn.fetchrow(_SQL.refuse, transaction_id, refusal.value)
     if row is not None:
         await conn.execute(_SQL.release, row["listing"], row["quantity"])
