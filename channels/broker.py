@@ -106,7 +106,7 @@ class Broker(Protocol):
         """Send an encoded broadcast to the other nodes' members. Never waits."""
 
     def publish_raw(self, channel: str, data: bytes) -> None:
-        """Send bytes to all who called `subscribe_raw`, on every node, this one too. Never waits."""
+        """Send bytes to all who called `subscribe_raw`, on every node. Never waits."""
 
     def subscribe_raw(self, channel: str, on_raw: OnRaw) -> None:
         """Have `on_raw` called with all that is published on `channel`, for good."""

@@ -1,5 +1,7 @@
 """What this layer raises. Refusals are values (`JoinRefused`, `ConnectRefused`), not these."""
 
+# ruff: noqa: N818 - they say what happened, as in `except BusDown`; each is a ChannelError
+
 from collections.abc import Sequence
 
 
@@ -12,14 +14,14 @@ class MalformedMessage(ChannelError):
 
 
 class UnknownEvent(ChannelError):
-    """The client pushed an event that its channel does not know; the channel crashes, as in Phoenix."""
+    """The client pushed an event that its channel does not know, which crashes it."""
 
     def __init__(self, event: str) -> None:
         super().__init__(f"no handler for the event {event!r}")
 
 
 class IllegalResult(ChannelError):
-    """A channel's method returned what it may not. The text lists what it may, and shows the rest."""
+    """A channel's method returned what it may not. The text lists what it may."""
 
     def __init__(self, method: str, legal: Sequence[type], result: object) -> None:
         names = ", ".join("None" if kind is type(None) else kind.__name__ for kind in legal)

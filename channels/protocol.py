@@ -1,0 +1,204 @@
+"""What a frame means: Phoenix's state machine of one socket, as a table and the state it reads.
+
+Pure. The table is `DECISIONS`: what came in, the phase of its topic, and whether it speaks for the
+present join, give one act. `SocketState` holds the topics of one connection and keeps phases; the
+connection carries the acts out.
+
+Differences from Phoenix, all invisible to a client that waits for its replies:
+
+- Joins of different topics run side by side. What comes in for a topic whose join is under way waits
+  until that join is answered, so each topic still sees its frames in order.
+- A second join while the first is under way replaces it; the first is not answered, its close is.
+- A second leave is answered too, where Phoenix loses it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from channels.serializer import Envelope, Ref
+
+JOIN: Final = "phx_join"
+LEAVE: Final = "phx_leave"
+REPLY: Final = "phx_reply"
+CLOSE: Final = "phx_close"
+ERROR: Final = "phx_error"
+HEARTBEAT: Final = "heartbeat"
+SOCKET_TOPIC: Final = "phoenix"
+
+UNMATCHED: Final = MappingProxyType({"reason": "unmatched topic"})
+TOO_MANY: Final = MappingProxyType({"reason": "too many channels joined"})
+JOIN_CRASHED: Final = MappingProxyType({"reason": "join crashed"})
+CHANNEL_CRASH: Final = MappingProxyType({"reason": "channel_crash"})
+BUSY: Final = MappingProxyType(
+    {
+        "reason": "busy",
+        "code": "busy",
+        "message": "Too much is under way; try again shortly.",
+        "retryable": True,
+    }
+)
+
+
+class Kind(Enum):
+    """What came in."""
+
+    HEARTBEAT = auto()
+    JOIN = auto()
+    LEAVE = auto()
+    PUSH = auto()
+
+
+class Phase(Enum):
+    """Where a topic stands for one socket."""
+
+    ABSENT = auto()
+    JOINING = auto()
+    JOINED = auto()
+    LEAVING = auto()
+
+
+class Standing(Enum):
+    """Whether a frame speaks for the topic's present join. A null join_ref always does."""
+
+    CURRENT = auto()
+    STALE = auto()
+
+
+class Act(Enum):
+    """What to do about it."""
+
+    BEAT = auto()  # answer the heartbeat
+    ADMIT = auto()  # look for a route and for room, then start a join
+    REPLACE = auto()  # end the present channel, then start a join
+    HOLD = auto()  # keep it until the join under way is answered
+    DELIVER = auto()  # hand it to the channel
+    LEAVE = auto()  # have the channel end
+    CONFIRM = auto()  # answer ok: there is nothing to leave
+    REFUSE = auto()  # answer "unmatched topic", join_ref null
+    IGNORE = auto()  # it speaks for a join that is over
+
+
+Case: TypeAlias = tuple[Kind, Phase, Standing]
+
+
+def _rows() -> dict[Case, Act]:
+    """The table of docs section 1.3, one row a line: what came, then by phase."""
+    columns = (Phase.ABSENT, Phase.JOINING, Phase.JOINED, Phase.LEAVING)
+    rows = {
+        (Kind.HEARTBEAT, Standing.CURRENT): (Act.BEAT, Act.BEAT, Act.BEAT, Act.BEAT),
+        (Kind.HEARTBEAT, Standing.STALE): (Act.BEAT, Act.BEAT, Act.BEAT, Act.BEAT),
+        (Kind.JOIN, Standing.CURRENT): (Act.ADMIT, Act.REPLACE, Act.REPLACE, Act.REPLACE),
+        (Kind.JOIN, Standing.STALE): (Act.ADMIT, Act.REPLACE, Act.REPLACE, Act.REPLACE),
+        (Kind.LEAVE, Standing.CURRENT): (Act.CONFIRM, Act.HOLD, Act.LEAVE, Act.CONFIRM),
+        (Kind.LEAVE, Standing.STALE): (Act.CONFIRM, Act.IGNORE, Act.IGNORE, Act.IGNORE),
+        (Kind.PUSH, Standing.CURRENT): (Act.REFUSE, Act.HOLD, Act.DELIVER, Act.IGNORE),
+        (Kind.PUSH, Standing.STALE): (Act.REFUSE, Act.IGNORE, Act.IGNORE, Act.IGNORE),
+    }
+    return {
+        (kind, phase, standing): act
+        for (kind, standing), acts in rows.items()
+        for phase, act in zip(columns, acts, strict=True)
+    }
+
+
+DECISIONS: Final[Mapping[Case, Act]] = MappingProxyType(_rows())
+
+_CONTROL: Final = {JOIN: Kind.JOIN, LEAVE: Kind.LEAVE}
+
+
+@dataclass(slots=True, eq=False)
+class Membership:
+    """One join of one topic, from its request to its end.
+
+    Attributes:
+        topic: the whole topic.
+        join_ref: what the client numbered it with.
+        join: the request itself.
+        phase: where it stands; ABSENT once it is over.
+        held: frames that wait for the join's answer, in order.
+        farewell: the leave to answer when the channel has ended.
+    """
+
+    topic: str
+    join_ref: Ref
+    join: Envelope
+    phase: Phase = Phase.JOINING
+    held: list[Envelope] = field(default_factory=list)
+    farewell: Envelope | None = None
+
+
+class SocketState:
+    """The topics of one socket."""
+
+    __slots__ = ("_channels_max", "_held_max", "memberships")
+
+    def __init__(self, *, channels_max: int, held_max: int) -> None:
+        """An empty socket.
+
+        Args:
+            channels_max: topics it may have at once.
+            held_max: frames kept for one topic while its join is under way.
+        """
+        self.memberships: dict[str, Membership] = {}
+        self._channels_max = channels_max
+        self._held_max = held_max
+
+    def decide(self, envelope: Envelope) -> tuple[Act, Membership | None]:
+        """What to do about a frame, and the membership it meets, if there is one."""
+        membership = self.memberships.get(envelope.topic)
+        phase = Phase.ABSENT if membership is None else membership.phase
+        case = (kind_of(envelope), phase, _standing(envelope, membership))
+        return DECISIONS[case], membership
+
+    def has_room(self) -> bool:
+        """Whether one more topic may be joined."""
+        return len(self.memberships) < self._channels_max
+
+    def begin(self, join: Envelope) -> Membership:
+        """A join is under way; a membership of the same topic gives way to it."""
+        join_ref = join.ref if join.join_ref is None else join.join_ref
+        membership = Membership(join.topic, join_ref, join)
+        self.memberships[join.topic] = membership
+        return membership
+
+    def hold(self, membership: Membership, envelope: Envelope) -> bool:
+        """Keep a frame until the join is answered; False if too many are kept."""
+        if len(membership.held) >= self._held_max:
+            return False
+        membership.held.append(envelope)
+        return True
+
+    def answered(self, membership: Membership) -> list[Envelope]:
+        """The join was granted. Returns what was held, to be taken as if it came now."""
+        membership.phase = Phase.JOINED
+        held, membership.held = membership.held, []
+        return held
+
+    def leave(self, membership: Membership, farewell: Envelope | None) -> None:
+        """The channel is to end; `farewell` is answered when it has."""
+        membership.phase = Phase.LEAVING
+        membership.farewell = farewell
+
+    def end(self, membership: Membership) -> list[Envelope]:
+        """The membership is over. Returns what was held, to be taken as if it came now."""
+        membership.phase = Phase.ABSENT
+        if self.memberships.get(membership.topic) is membership:
+            del self.memberships[membership.topic]
+        held, membership.held = membership.held, []
+        return held
+
+
+def kind_of(envelope: Envelope) -> Kind:
+    """Which row of the table a frame belongs to."""
+    if envelope.event == HEARTBEAT and envelope.topic == SOCKET_TOPIC:
+        return Kind.HEARTBEAT
+    return _CONTROL.get(envelope.event, Kind.PUSH)
+
+
+def _standing(envelope: Envelope, membership: Membership | None) -> Standing:
+    if membership is None or envelope.join_ref is None:
+        return Standing.CURRENT
+    return Standing.CURRENT if envelope.join_ref == membership.join_ref else Standing.STALE
