@@ -220,3 +220,9 @@ EMBEDDED_PROBE_S: Final = 10.0
 
 # What Valkey may keep: a bus keeps only what a slow node has not read.
 VALKEY_MEMORY_BYTES: Final = 256 * 1024 * 1024
+
+# Sockets ------------------------------------------------------------------------------------------
+
+# Checkouts under way on all channels of a node. Each waits for a payment, a second or so: more than
+# this is more than one provider account takes.
+CHECKOUTS_MAX: Final = 2_000
