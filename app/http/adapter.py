@@ -4,10 +4,12 @@ Quart routes nothing here. Every request, whatever its method and path, is caugh
 looks for a route, so that one table (`app.http.table`) decides everything.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import trio
+from hypercorn.typing import Scope
 from quart import Response as QuartResponse
 from quart import request as quart_request
 from quart_trio import QuartTrio
@@ -26,8 +28,21 @@ _TOO_SLOW: Final = Refusal(
 )
 
 
-def quart_app(router: Router) -> QuartTrio:
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def asgi_app(router: Router) -> Asgi:
     """An ASGI application that hands every request to the router."""
+    app = _quart_app(router)
+
+    async def call(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        # Quart trips over paths that are none. It need not see any: ours is taken from `raw_path`.
+        await app(cast(Scope, {**scope, "path": "/"}), receive, send)
+
+    return call
+
+
+def _quart_app(router: Router) -> QuartTrio:
     app = QuartTrio("agio", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     app.config["RESPONSE_TIMEOUT"] = WRITE_S

@@ -4,12 +4,14 @@ Theory of operation. hypercorn's own `serve` wants the listening socket, which h
 owner: the listener gives each connection to `HttpServer.serve`. That uses hypercorn's `TCPServer`,
 which is not public: the version is pinned and a test stands guard over what is used of it.
 
-Three things it does otherwise are put right here:
+What it does otherwise is put right here:
 
 - *An upgrade that comes late.* A proxy may send a WebSocket handshake into a connection that has
   served plain requests before. Between two requests, and only there, the next head is looked at;
   an upgrade ends `serve`, which hands that head back, and the connection stays open. What comes
   while a request is being answered waits for that answer's end, so that it is looked at too.
+- *A client that ends its side early.* hypercorn takes the end of a client's side for the client's
+  end and drops the request; here a request that was read whole is answered first.
 - *A reader that takes nothing.* hypercorn shields its sends from cancellation, without a deadline.
   `_Outlet` gives every send one, and lets a cancellation break a send that is under way. A send
   that failed cancels all that the connection does: nobody is left to hear of it.
@@ -198,8 +200,11 @@ class _Server(TCPServer):
 
     async def _read_until_over(self) -> None:
         await self.protocol.handle(RawData(self._head))
-        while data := await self._outlet.receive_some(_READ_BYTES):
+        while True:
+            data = await self._outlet.receive_some(_READ_BYTES)
             await self._answered()
+            if not data:
+                break
             if self._is_between_requests():
                 data = await read_head(self._outlet.receive_some, data)
                 if is_websocket_upgrade(data):

@@ -12,7 +12,7 @@ import msgspec
 from app.domain.errors import Code
 from app.domain.money import AMOUNT_MAX, EXPONENTS
 from app.ledger.model import Kind, Side
-from app.limits import CHECKOUT_TEXT_MAX, PAGE_ROWS_MAX, QUANTITY_MAX
+from app.limits import CHECKOUT_TEXT_MAX, PAGE_ROWS_MAX, QUANTITY_MAX, TITLE_MAX
 from app.transactions.model import State
 
 # `$` alone would allow a line's end behind it.
@@ -24,6 +24,14 @@ Id = Annotated[
         pattern=rf"^[a-z0-9][a-z0-9_-]{{0,62}}{_END}",
         description="Lower-case letters, digits, _ and -.",
         examples=["demo"],
+    ),
+]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=rf"^[A-Za-z0-9][A-Za-z0-9_.@-]{{0,62}}{_END}",
+        description="A person's name.",
+        examples=["demo-seller"],
     ),
 ]
 WireCursor = Annotated[
@@ -39,7 +47,8 @@ Title = Annotated[
     str,
     msgspec.Meta(
         min_length=1,
-        max_length=200,
+        max_length=TITLE_MAX,
+        description="Printable characters.",
         pattern=rf"^[^\x00-\x1f\x7f-\x9f]+{_END}",
         examples=["Mugs, tonight only"],
     ),
@@ -144,18 +153,36 @@ class NewSale(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewListing(msgspec.Struct, forbid_unknown_fields=True):
-    """A listing to add to a sale."""
+    """A listing to add to a sale. `seller` says whose it is; a seller's own where left out."""
 
     id: Id
     title: Title
     price: Price
     stock: Annotated[int, msgspec.Meta(ge=0, le=QUANTITY_MAX)]
+    seller: Name | None = None
 
 
 class Restock(msgspec.Struct, forbid_unknown_fields=True):
     """Pieces to add to a listing's stock, or to take off."""
 
-    delta: Annotated[int, msgspec.Meta(ge=-QUANTITY_MAX, le=QUANTITY_MAX)]
+    delta: Annotated[
+        int,
+        msgspec.Meta(ge=-QUANTITY_MAX, le=QUANTITY_MAX, extra_json_schema={"not": {"const": 0}}),
+    ]
+
+
+class ListingAddedAnswer(msgspec.Struct):
+    """A new listing, and the cursor of the event that told of it."""
+
+    listing: ListingAnswer
+    cursor: WireCursor
+
+
+class SaleClosedAnswer(msgspec.Struct):
+    """A sale that was ended, and the cursor of the event that told of it."""
+
+    sale: Id
+    cursor: WireCursor
 
 
 class StockAnswer(msgspec.Struct):
@@ -217,7 +244,7 @@ class TransactionAnswer(TransactionSummary):
 
 
 class TransactionsPage(msgspec.Struct):
-    """One page of purchases, in the order in which they began."""
+    """One page of purchases, newest first."""
 
     items: list[TransactionSummary]
     next: str | None

@@ -42,7 +42,7 @@ async def buy(services: Services, request: Request) -> Response:
 
 
 async def list_transactions(services: Services, request: Request) -> Response:
-    """Those the caller may see, oldest first."""
+    """Those the caller may see, newest first."""
     query = await read_query(services, request, PageQuery)
     page = granted(
         await services.transactions.list(request.identity, Page(query.after, query.limit))
