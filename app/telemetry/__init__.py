@@ -1,0 +1,65 @@
+"""What a node tells about itself: log lines and metrics, both fed by one function, `emit`.
+
+Parts of the product are handed an `Emit` and call it with an event's name and flat fields. Every
+name is in the table of `events`; `emit` counts it and logs it at the table's level. Metrics that
+cost something to keep are read from `statistics()` when they are scraped.
+"""
+
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+from app.telemetry.events import BY_NAME
+from app.telemetry.log import configure, write_line
+from app.telemetry.metrics import Metrics
+from app.telemetry.sink import Sink
+
+__all__ = ["Metrics", "Telemetry", "start_telemetry"]
+
+# From this event on log lines are written; a start that fails before it is told in one line.
+_STARTED: Final = "server.started"
+
+
+class Telemetry:
+    """One process's log and metrics. A context manager: leaving it writes the last lines.
+
+    Attributes:
+        metrics: its numbers.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self.metrics: Final = Metrics()
+        self._sink = sink
+
+    def emit(self, name: str, fields: Mapping[str, object]) -> None:
+        """Count and log one event of the table. Never blocks."""
+        event = BY_NAME.get(name)
+        assert event is not None, f"{name} is not in the table of events"
+        self.metrics.count_event(name)
+        write_line(event.level, name, fields)
+        if name == _STARTED:
+            self._sink.open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._sink.close()
+
+
+def start_telemetry(level: str, stream: TextIO | None = None) -> Telemetry:
+    """Begin to log, to stderr or `stream`, from `level` up.
+
+    Lines are held until `server.started`, and dropped where that never comes; with level debug they
+    are written as they come.
+    """
+    sink = configure(level, stream or sys.stderr)
+    if level == "debug":
+        sink.open()
+    return Telemetry(sink)

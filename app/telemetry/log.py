@@ -1,0 +1,130 @@
+"""Structured log lines: JSON on a pipe, readable on a terminal, without secrets on either.
+
+A line has `timestamp` (UTC), `level`, `event` (a name of the table in `events`) and the event's
+fields, flat. `fresh_context` starts a request: fields bound in it are on each line of that request
+and on no other.
+"""
+
+import logging
+import traceback
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any, Final, TextIO
+
+import structlog
+
+from app.telemetry.redact import redact
+from app.telemetry.sink import Sink
+
+_LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def configure(level: str, stream: TextIO) -> Sink:
+    """Send every log line of this process to `stream`, from `level` up.
+
+    Returns:
+        the sink, which holds all lines until it is opened.
+    """
+    sink = Sink(stream)
+    renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False, default=repr)
+    if stream.isatty():
+        renderer = structlog.dev.ConsoleRenderer(
+            exception_formatter=structlog.dev.plain_traceback, pad_event_to=28
+        )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _unfold_error,
+            _redact_fields,
+            _order,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=lambda *_: _ToSink(sink),
+        cache_logger_on_first_use=False,
+    )
+    _adopt_libraries()
+    return sink
+
+
+@contextmanager
+def fresh_context(**fields: object) -> Iterator[None]:
+    """Within the block log lines carry exactly these fields beside their own.
+
+    What the caller had bound is put aside, and is back after the block: a request does not inherit
+    from the one that happened to start its task.
+    """
+    before = structlog.contextvars.get_contextvars()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**fields)
+    try:
+        yield
+    finally:
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(**before)
+
+
+def write_line(level: str, event: str, fields: Mapping[str, object]) -> None:
+    """Log one line."""
+    structlog.get_logger().log(_LEVELS[level], event, **{_rename(k): v for k, v in fields.items()})
+
+
+def _rename(name: str) -> str:
+    """A field's name that does not meet those every line has."""
+    return f"{name}_" if name in {"event", "level", "timestamp", "self"} else name
+
+
+class _ToSink:
+    """What structlog writes finished lines to."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def msg(self, line: str) -> None:
+        self._sink.write(line)
+
+    debug = info = warning = error = critical = log = msg
+
+
+def _unfold_error(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Any:
+    """On a line of level error, an exception in `error` brings its traceback along."""
+    error = line.get("error")
+    if isinstance(error, BaseException) and line["level"] == "error":
+        line["exception"] = "".join(traceback.format_exception(error)).rstrip()
+    return line
+
+
+def _redact_fields(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Any:
+    return {name: redact(name, value) for name, value in line.items()}
+
+
+def _order(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Any:
+    """What one looks for first comes first; a traceback comes last."""
+    first = {name: line.pop(name) for name in ("timestamp", "level", "event")}
+    last = {"exception": line.pop("exception")} if "exception" in line else {}
+    return {**first, **line, **last}
+
+
+class _Library(logging.Handler):
+    """Turns what libraries log into our event `library.warned`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        error = record.exc_info[1] if record.exc_info else None
+        fields: dict[str, object] = {"logger": record.name, "message": record.getMessage()}
+        write_line(level, "library.warned", fields | ({"error": error} if error else {}))
+
+
+def _adopt_libraries() -> None:
+    """Libraries speak when something is wrong; their chatter is not ours to pass on."""
+    root = logging.getLogger()
+    root.handlers[:] = [_Library(logging.WARNING)]
+    root.setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)

@@ -1,0 +1,144 @@
+"""Metrics for Prometheus, in a registry of our own.
+
+Two are counted as things happen, requests and events; all others are read when they are scraped,
+from the frozen dataclass that an object's `statistics()` returns. Its docstring's `Attributes` are
+the help texts, so that a number is explained in one place.
+"""
+
+import inspect
+import platform
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from importlib.metadata import version
+from typing import Any, Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+# From what a cached read takes to what a lost payment's look-up takes.
+_BUCKETS: Final = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    25.0,
+)
+
+# One statistics object, or several of one kind by their names.
+Statistics = Callable[[], object]
+
+
+class Metrics:
+    """The numbers of one node."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Histogram(
+            "agio_http_request_seconds",
+            "Time from a request's head to its response.",
+            ["route", "method", "status"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._events = Counter(
+            "agio_events",
+            "Events told, by name (docs/events.md).",
+            ["event"],
+            registry=self._registry,
+        )
+        build = Gauge(
+            "agio_build_info",
+            "Always 1; the labels say what runs.",
+            ["version", "python"],
+            registry=self._registry,
+        )
+        build.labels(version("agio"), platform.python_version()).set(1)
+        ProcessCollector(registry=self._registry)
+
+    def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one HTTP request. `route` is the pattern, never the path."""
+        self._requests.labels(route, method, str(status)).observe(seconds)
+
+    def count_event(self, name: str) -> None:
+        """Count one event."""
+        self._events.labels(name).inc()
+
+    def watch(self, subject: str, statistics: Statistics, *, counters: Iterable[str] = ()) -> None:
+        """Export `statistics()` at each scrape, as `agio_<subject>_<field>`.
+
+        Args:
+            subject: what the numbers are of, such as "database".
+            statistics: returns a dataclass, or a mapping of names to dataclasses of one class;
+                the names become the label `name`. Fields that are not numbers are left out.
+            counters: the fields that only ever grow.
+        """
+        self._registry.register(_Watched(subject, statistics, frozenset(counters)))
+
+    def render(self) -> tuple[bytes, str]:
+        """The exposition and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+
+class _Watched(Collector):
+    """One subject's numbers, read when asked for."""
+
+    def __init__(self, subject: str, statistics: Statistics, counters: frozenset[str]) -> None:
+        self._subject = subject
+        self._statistics = statistics
+        self._counters = counters
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registering must not read the statistics yet."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """One family a field."""
+        found = self._statistics()
+        named = found if isinstance(found, Mapping) else {None: found}
+        families: dict[str, Any] = {}
+        for name, statistics in named.items():
+            for field, value in _numbers(statistics):
+                if field not in families:
+                    families[field] = self._family(
+                        field, type(statistics), labelled=name is not None
+                    )
+                families[field].add_metric([] if name is None else [name], value)
+        return iter(families.values())
+
+    def _family(self, field: str, kind: type, *, labelled: bool) -> Any:
+        unit = re.sub("_s$", "_seconds", field)
+        make = CounterMetricFamily if field in self._counters else GaugeMetricFamily
+        return make(
+            f"agio_{self._subject}_{unit}",
+            _help(kind, field),
+            labels=["name"] if labelled else [],
+        )
+
+
+def _numbers(statistics: object) -> Iterator[tuple[str, float]]:
+    assert is_dataclass(statistics), f"statistics() returned {statistics!r}, no dataclass"
+    for field in fields(statistics):
+        value = getattr(statistics, field.name)
+        if isinstance(value, int | float):
+            yield field.name, float(value)
+
+
+def _help(kind: type, field: str) -> str:
+    """The field's line in the docstring of its class."""
+    found = re.search(
+        rf"^    {field}: (.+(?:\n {{8,}}\S.*)*)", inspect.cleandoc(kind.__doc__ or ""), re.MULTILINE
+    )
+    return " ".join(found[1].split()) if found else field.replace("_", " ")
