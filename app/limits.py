@@ -1,4 +1,4 @@
-"""Every bound of the product, named, with its reason. `channels.limits` and `actors.limits` hold theirs."""
+"""Every bound of the product, named, with its reason. The lower layers have `limits` of their own."""
 
 from typing import Final
 
@@ -226,3 +226,32 @@ VALKEY_MEMORY_BYTES: Final = 256 * 1024 * 1024
 # Checkouts under way on all channels of a node. Each waits for a payment, a second or so: more than
 # this is more than one provider account takes.
 CHECKOUTS_MAX: Final = 2_000
+
+# Storage: the bus between nodes ----------------------------------------------------------------
+
+# How long Redis may take to answer. It answers in a millisecond; a bus that needs a second is no
+# realtime bus.
+BUS_ANSWER_S: Final = 2.0
+
+# The listener's connection, the publisher's, and room for one of each that is being replaced.
+BUS_CONNECTIONS_MAX: Final = 4
+
+# Messages from other nodes that wait for the trio loop: some hundred milliseconds of them.
+BUS_INBOX_MAX: Final = 8_192
+
+# Commands of one pipeline: enough that the round trip no longer counts, little enough that its
+# answers do not fill the socket's buffer.
+BUS_PIPELINE_MAX: Final = 1_000
+
+# Bus channels that a node hears: one a topic with local members. Far more than one node's members.
+BUS_SUBSCRIPTIONS_MAX: Final = 200_000
+
+# How long a quiet connection is trusted; a dead one is noticed after twice this.
+BUS_SILENCE_S: Final = 5.0
+
+# The pause before the first new attempt to connect, and the longest one, to which it doubles.
+BUS_BACKOFF_FIRST_S: Final = 0.1
+BUS_BACKOFF_CEILING_S: Final = 2.0
+
+# How long closing a connection may take.
+BUS_CLOSE_S: Final = 0.5

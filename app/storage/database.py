@@ -21,7 +21,6 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, TypeVarTuple
-from urllib.parse import urlsplit
 
 import asyncpg
 import trio
@@ -42,6 +41,7 @@ from app.limits import (
 from app.storage.annex import Annex
 from app.storage.connections import ReadConnection, SessionConnection, WriteConnection
 from app.storage.errors import StorageDown
+from app.storage.place import place_of
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -62,14 +62,6 @@ _DOWN: Final = (
     asyncpg.InvalidCatalogNameError,
     *_CONFLICTS,
 )
-
-
-def place_of(url: str) -> str:
-    """Where a database URL points, `host:port/database`, without user and password."""
-    parts = urlsplit(url)
-    host = parts.hostname or "localhost"
-    port = f":{parts.port}" if parts.port else ""
-    return f"{host}{port}{parts.path}"
 
 
 @dataclass(frozen=True, slots=True)
