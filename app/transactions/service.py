@@ -1,8 +1,9 @@
 """Purchases, for whoever wants to make one or look at one: the socket, HTTP, and recovery.
 
 Theory of operation. A checkout finds the actor of its key, or has one started, and asks it. The
-actor is a convenience, the database the truth: where the actor dies before it answered, the state
-is read back; where it cannot be read, the caller is told to ask again, under the same key.
+actor is a convenience, the database the truth: where the actor ends before it answered, the state
+is read back; where nothing is there, the checkout begins again, a bounded number of times; where it
+cannot be read, the caller is told to ask again, under the same key.
 
 Recovery is the same thing without a caller. A loop searches the database for open transactions
 that nobody has touched for a while and starts their actors. The first search of a life takes all
@@ -116,7 +117,7 @@ class Transactions:
                 answer = await self._ask(order)
                 if answer is not ASK_AGAIN:
                     return answer
-            return Refusal(Code.BUSY)
+            return Refusal(Code.UNAVAILABLE)
         return Refusal(Code.OUTCOME_UNKNOWN)
 
     async def _ask(self, order: Order) -> Answer | None:
@@ -127,9 +128,10 @@ class Transactions:
             ref = self._registry.whereis(name) or await self._start(name, order)
             answer: Answer | None = await ref.call(Ask(order.request.hash), deadline_s=CHECKOUT_S)
         except (TooManyChildren, MailboxFull):
-            return await self._read_back(order, otherwise=Code.BUSY)
+            return await self._read_back(order) or Refusal(Code.BUSY)
         except (ActorDown, StartFailed, CallTimeout):
-            return await self._read_back(order, otherwise=Code.UNAVAILABLE)
+            # Where nothing is kept, the actor had ended just before, or crashed before it began.
+            return await self._read_back(order) or ASK_AGAIN
         return answer
 
     async def _start(self, name: str, begin: Order | Transaction) -> Ref[Any]:
@@ -162,15 +164,13 @@ class Transactions:
             await self._supervisor.terminate_child(spec.id)
         return cast(Ref[Any], await self._supervisor.start_child(spec))
 
-    async def _read_back(self, order: Order, *, otherwise: Code) -> Answer:
-        """The answer that the database has; `otherwise` where it knows nothing of this key."""
+    async def _read_back(self, order: Order) -> Answer | None:
+        """The answer that the database has; None where it knows nothing of this key."""
         try:
             found = await self._database.read(store.find, order.identity, order.request)
         except StorageDown:
             return Refusal(Code.UNAVAILABLE)
-        if found is None:
-            return Refusal(otherwise)
-        if isinstance(found, Refusal):
+        if found is None or isinstance(found, Refusal):
             return found
         return rules.answer(found) or Refusal(Code.OUTCOME_UNKNOWN)
 

@@ -1,13 +1,12 @@
 """A shop to buy in: a business line with a sale, and nodes that serve it and may crash."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 import trio
-import trio.testing
 
 from actors import DynamicSupervisor, Lifeline, Registry
 from app.domain.errors import Refusal
@@ -19,6 +18,9 @@ from app.payments.gateway import PaymentGateway
 from app.storage import Database, ReadConnection, WriteConnection, load_queries
 from app.transactions.model import Answer, CheckoutRequest, Receipt
 from app.transactions.service import Transactions
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _SQL: Final = load_queries(__package__, "shop.sql")
 
@@ -64,12 +66,14 @@ class Node:
     ) -> None:
         self.registry = Registry()
         self.supervisor = DynamicSupervisor("transactions", max_children=max_children)
+        self.events: list[tuple[str, Mapping[str, object]]] = []
         self.service = Transactions(
             database,
             gateway,
             supervisor=self.supervisor,
             registry=self.registry,
             reservation_s=reservation_s,
+            emit=lambda event, fields: self.events.append((event, fields)),
         )
         self.down = trio.Event()
         self._scope = trio.CancelScope()
@@ -96,12 +100,8 @@ class Node:
         await self.down.wait()
 
     async def recover(self) -> None:
-        """Takes up what is open, and waits until all of it is settled or held."""
-        life = Lifeline()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.service.run, life)
-            await trio.testing.wait_all_tasks_blocked()
-            life.request_stop()
+        """Takes up everything that is open, once."""
+        await self.service._recover(0.0)
 
     async def wait_idle(self) -> None:
         """Waits until no purchase is under way here."""
@@ -125,6 +125,26 @@ async def open_node(
         await nursery.start(node.run)
         yield node
         node.crash()
+
+
+class Watched(Database):
+    """The shop's database; `at` is awaited before and after each block that writes."""
+
+    def __init__(self, database: Database, at: Callable[[str], Awaitable[None]]) -> None:
+        self._beneath = database
+        self._at = at
+
+    async def read(self, fn: Callable[[ReadConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
+        """A block that reads."""
+        return await self._beneath.read(fn, *args)
+
+    async def write(self, fn: Callable[[WriteConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
+        """A block that writes, and its two points, such as `accept_before`."""
+        name = getattr(fn, "__name__", "")
+        await self._at(f"{name}_before")
+        result = await self._beneath.write(fn, *args)
+        await self._at(f"{name}_after")
+        return result
 
 
 @dataclass(frozen=True)

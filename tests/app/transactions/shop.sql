@@ -32,6 +32,19 @@ update sale set closes_at = null where id = $1;
 -- More pieces on the shelf.
 update listing set stock = stock + $2 where id = $1;
 
+-- name: fill_accounts
+-- Every account's counters are as full as they can be.
+update account set debits = 9223372036854775807, credits = 9223372036854775807;
+
+-- name: empty_accounts
+-- Every account is as it was opened.
+update account set debits = 0, credits = 0;
+
+-- name: open_account
+-- An account that a capture will use.
+insert into account (book, path, kind, currency)
+values ($1, 'commission', 'revenue', 'EUR');
+
 -- name: list
 -- A listing: line, sale, id, price, currency, stock.
 insert into listing (line, sale, id, seller, title, price_amount, price_currency, stock)
