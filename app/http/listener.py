@@ -225,6 +225,15 @@ class Listener:
         await part_with(stream, response.to_http1())
 
 
+def check_free(bind: Bind) -> None:
+    """Find out, before anything is started for it, whether the address can be had.
+
+    Raises:
+        StartupError: it cannot.
+    """
+    _listening(bind).close()
+
+
 def _listening(bind: Bind) -> trio.socket.SocketType:
     family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
     try:

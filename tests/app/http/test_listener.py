@@ -11,8 +11,9 @@ import pytest
 import trio
 import trio.testing
 
+from actors import Lifeline
 from app.domain.errors import Code
-from app.http.listener import SOCKET_PATH, Bind
+from app.http.listener import SOCKET_PATH, Bind, check_free
 from app.http.message import Request, Response
 from app.http.operations import public
 from app.http.router import Route
@@ -311,7 +312,7 @@ async def test_a_listener_may_run_again() -> None:
         node.life.request_stop()
         await node.stopped.wait()
         ready = trio.Event()
-        life = type(node.life)(on_ready=ready.set)
+        life = Lifeline(on_ready=ready.set)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(node.listener.run, life)
             await ready.wait()
@@ -323,13 +324,22 @@ async def test_a_listener_may_run_again() -> None:
 
 
 async def test_a_port_in_use_is_one_clear_line() -> None:
-    """Listening where somebody listens is a StartupError that says so."""
+    """Listening where somebody listens is a StartupError, which can be found out before."""
     async with serving(bare_services()) as node:
-        taken = node.listener
-        taken._bind = Bind("127.0.0.1", node.port)
-        with pytest.raises(StartupError) as refused:
-            await taken.run(type(node.life)())
-        assert str(refused.value) == f"cannot listen on 127.0.0.1 port {node.port}: it is in use"
+        taken = Bind("127.0.0.1", node.port)
+        line = f"cannot listen on 127.0.0.1 port {node.port}: it is in use"
+        with pytest.raises(StartupError, match=line):
+            check_free(taken)
+        node.listener._bind = taken
+        with pytest.raises(StartupError, match=line):
+            await node.listener.run(Lifeline())
+    check_free(Bind("127.0.0.1", 0))
+
+
+def test_an_address_that_is_not_ours_is_one_clear_line() -> None:
+    """An address of another machine is a StartupError."""
+    with pytest.raises(StartupError, match=r"cannot listen on 192\.0\.2\.1 port 0: "):
+        check_free(Bind("192.0.2.1", 0))
 
 
 class StarvedSocket:
