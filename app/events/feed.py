@@ -125,7 +125,7 @@ class Feed:
     async def run(self, life: Lifeline) -> None:
         """Follow the log until asked to stop; ready once its head was seen.
 
-        Raises:
+        Raises, after its start in a group:
             StorageDown: PostgreSQL failed. The next run goes on from the same place.
             LogReplacedError: the log is another one; a new node is needed.
         """

@@ -79,7 +79,7 @@ class Relay:
     async def run(self, life: Lifeline) -> None:
         """Lead, or stand by to lead, until asked to stop; ready at once.
 
-        Raises:
+        Raises, in a group:
             StorageDown: the session broke, or a read failed.
         """
         self._woken = trio.Event()

@@ -96,8 +96,8 @@ async def running(part: Supervised) -> AsyncIterator[trio.Event]:
         stop.set()
 
 
-async def wait_until(condition: Callable[[], bool]) -> None:
-    """Let other tasks run until the condition holds."""
+async def wait_until(database: Database, condition: Callable[[], bool]) -> None:
+    """Wait until the condition holds, with a round trip to PostgreSQL between two looks."""
     with trio.fail_after(PATIENCE_S):
         while not condition():
-            await trio.lowlevel.checkpoint()
+            await head(database)

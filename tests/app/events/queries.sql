@@ -26,3 +26,7 @@ update log_head set epoch = 'another';
 -- name: gaps
 -- Whether the log's invariant is broken.
 select count(*) from inv_log_with_gaps;
+
+-- name: rewind_log
+-- The log becomes shorter, as after a fail-over that lost its end.
+update log_head set position = position - 1;
