@@ -31,9 +31,9 @@ _TOO_SLOW: Final = Refusal(
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-def asgi_app(router: Router) -> Asgi:
+def quart_app(router: Router) -> Asgi:
     """An ASGI application that hands every request to the router."""
-    app = _quart_app(router)
+    app = _catching_app(router)
 
     async def call(scope: dict[str, Any], receive: Any, send: Any) -> None:
         # Quart trips over paths that are none. It need not see any: ours is taken from `raw_path`.
@@ -42,7 +42,7 @@ def asgi_app(router: Router) -> Asgi:
     return call
 
 
-def _quart_app(router: Router) -> QuartTrio:
+def _catching_app(router: Router) -> QuartTrio:
     app = QuartTrio("agio", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     app.config["RESPONSE_TIMEOUT"] = WRITE_S

@@ -10,7 +10,7 @@ import trio
 from actors import DynamicSupervisor, Lifeline, Registry, drop_event
 from app.events.feed import Feed
 from app.events.service import EventLog
-from app.http.adapter import asgi_app
+from app.http.adapter import quart_app
 from app.http.head import path_of
 from app.http.hypercorn_server import HttpServer
 from app.http.listener import Bind, Listener
@@ -121,7 +121,7 @@ async def serving(
     seen = seen or Seen()
     endpoint = EchoEndpoint()
     connections = DynamicSupervisor("connections", max_children=max_connections, emit=seen.emit)
-    http = HttpServer(asgi_app(router(services, seen, routes)), seen.emit)
+    http = HttpServer(quart_app(router(services, seen, routes)), seen.emit)
     listener = Listener(
         Bind("127.0.0.1", 0),
         http,
