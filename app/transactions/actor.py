@@ -76,10 +76,16 @@ class TransactionActor(Actor[Ask | News | Leave]):
             reply.send(Refusal(Code.KEY_REUSED) if news.stored else ASK_AGAIN)
         elif news is not None and news.answer is not None:
             reply.send(news.answer)
-        elif len(self._waiting) < TRANSACTION_CALLERS_MAX:
+        elif self._has_room():
             self._waiting.append((ask, reply))
         else:
             reply.send(Refusal(Code.BUSY))
+
+    def _has_room(self) -> bool:
+        """Whether one more may wait, once those who went away are forgotten."""
+        if len(self._waiting) >= TRANSACTION_CALLERS_MAX:
+            self._waiting = [each for each in self._waiting if each[1].wanted]
+        return len(self._waiting) < TRANSACTION_CALLERS_MAX
 
 
 def transaction_child(name: str, driver: Driver, registry: Registry) -> ChildSpec:
