@@ -382,3 +382,16 @@ async def test_run_root_gives_the_ready_value(journal: Journal) -> None:
     async with trio.open_nursery() as nursery:
         assert tree is await nursery.start(partial(run_root, tree, stop=stop))
         stop.set()
+
+
+async def test_a_lifeline_tells_a_late_listener() -> None:
+    """Who asks for `stop_requested`, or to be called, after the request is told at once."""
+    life, told = Lifeline(), list[str]()
+    life.request_stop()
+    life.on_stop(lambda: told.append("asked"))
+    life.request_stop()
+    assert (["asked"], True) == (told, life.stop_requested.is_set())
+    life.ready(1)
+    with pytest.raises(AssertionError, match="ready once"):
+        life.ready(2)
+    assert 1 == life.value
