@@ -6,10 +6,12 @@ connection carries the acts out.
 
 Differences from Phoenix, all invisible to a client that waits for its replies:
 
-- Joins of different topics run side by side. What comes in for a topic whose join is under way waits
-  until that join is answered, so each topic still sees its frames in order.
-- A second join while the first is under way replaces it; the first is not answered, its close is.
+- Joins of different topics run side by side. What comes in for a topic whose join is under way
+  waits until that join is answered, so each topic still sees its frames in order.
+- A second join while the first is under way replaces it: the first gets its close, but no answer.
 - A second leave is answered too, where Phoenix loses it.
+- Clients may not push events that begin with `phx_`: a channel that broadcasts what it is sent
+  would let one client close the channels of all others.
 """
 
 from collections.abc import Mapping
@@ -20,6 +22,7 @@ from typing import Final, TypeAlias
 
 from channels.serializer import Envelope, Ref
 
+RESERVED_PREFIX: Final = "phx_"
 JOIN: Final = "phx_join"
 LEAVE: Final = "phx_leave"
 REPLY: Final = "phx_reply"
@@ -49,6 +52,7 @@ class Kind(Enum):
     JOIN = auto()
     LEAVE = auto()
     PUSH = auto()
+    RESERVED = auto()  # an event that only the server may send
 
 
 class Phase(Enum):
@@ -79,13 +83,14 @@ class Act(Enum):
     CONFIRM = auto()  # answer ok: there is nothing to leave
     REFUSE = auto()  # answer "unmatched topic", join_ref null
     IGNORE = auto()  # it speaks for a join that is over
+    OFFEND = auto()  # count it as malformed
 
 
 Case: TypeAlias = tuple[Kind, Phase, Standing]
 
 
 def _rows() -> dict[Case, Act]:
-    """The table of docs section 1.3, one row a line: what came, then by phase."""
+    """One row a line: what came in, then the act for each phase of its topic."""
     columns = (Phase.ABSENT, Phase.JOINING, Phase.JOINED, Phase.LEAVING)
     rows = {
         (Kind.HEARTBEAT, Standing.CURRENT): (Act.BEAT, Act.BEAT, Act.BEAT, Act.BEAT),
@@ -96,6 +101,8 @@ def _rows() -> dict[Case, Act]:
         (Kind.LEAVE, Standing.STALE): (Act.CONFIRM, Act.IGNORE, Act.IGNORE, Act.IGNORE),
         (Kind.PUSH, Standing.CURRENT): (Act.REFUSE, Act.HOLD, Act.DELIVER, Act.IGNORE),
         (Kind.PUSH, Standing.STALE): (Act.REFUSE, Act.IGNORE, Act.IGNORE, Act.IGNORE),
+        (Kind.RESERVED, Standing.CURRENT): (Act.OFFEND, Act.OFFEND, Act.OFFEND, Act.OFFEND),
+        (Kind.RESERVED, Standing.STALE): (Act.OFFEND, Act.OFFEND, Act.OFFEND, Act.OFFEND),
     }
     return {
         (kind, phase, standing): act
@@ -159,8 +166,10 @@ class SocketState:
 
     def begin(self, join: Envelope) -> Membership:
         """A join is under way; a membership of the same topic gives way to it."""
-        join_ref = join.ref if join.join_ref is None else join.join_ref
-        membership = Membership(join.topic, join_ref, join)
+        present = self.memberships.get(join.topic)
+        if present is not None:
+            present.held.clear()
+        membership = Membership(join.topic, join.join_ref, join)
         self.memberships[join.topic] = membership
         return membership
 
@@ -195,10 +204,12 @@ def kind_of(envelope: Envelope) -> Kind:
     """Which row of the table a frame belongs to."""
     if envelope.event == HEARTBEAT and envelope.topic == SOCKET_TOPIC:
         return Kind.HEARTBEAT
-    return _CONTROL.get(envelope.event, Kind.PUSH)
+    if not envelope.event.startswith(RESERVED_PREFIX):
+        return Kind.PUSH
+    return _CONTROL.get(envelope.event, Kind.RESERVED)
 
 
 def _standing(envelope: Envelope, membership: Membership | None) -> Standing:
-    if membership is None or envelope.join_ref is None:
+    if membership is None or envelope.join_ref is None or membership.join_ref is None:
         return Standing.CURRENT
     return Standing.CURRENT if envelope.join_ref == membership.join_ref else Standing.STALE
