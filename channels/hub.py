@@ -18,7 +18,7 @@ database that the join read, so the filter stays until a message passes it; from
 is an ordinary one, since positions of a topic only grow.
 
 *Slow readers.* Nothing here waits for a client. A durable message that finds no room ends the
-connection, which comes back and recovers by its cursor; a volatile one is dropped. Both are counted.
+connection, which comes back and recovers by its cursor; a volatile one is dropped; both count.
 
 Rules for editors: change `members` only after `settle`; never await between a look at an outbox and
 what is done about it.

@@ -129,7 +129,7 @@ class Outbox:
         self._sink.start_writer()
 
     def take(self) -> bytes:
-        """For whoever writes: all that waits, as one batch. Say `wrote` of its bytes, then `done`."""
+        """For whoever writes: all that waits, as one batch. Then say `wrote` and `done`."""
         batch = b"".join(self.queue)
         self.queue.clear()
         self._in_flight, self.count = self.count, 0

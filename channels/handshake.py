@@ -1,0 +1,132 @@
+"""What a client asks for when it connects: path, params, version, token. Pure.
+
+A refusal is a value with the HTTP status to answer. A browser cannot see that status, so refusals
+say no more than they must; that of a wrong version carries a line for whoever looks with curl.
+"""
+
+import re
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote_plus
+
+from channels.limits import QUERY_DEPTH_MAX, QUERY_PAIRS_MAX
+
+Params: TypeAlias = Mapping[str, Any]
+"""A query: text values, and mappings of them where names are spelt `a[b]`."""
+
+SUBPROTOCOL: Final = "phoenix"
+TOKEN_PREFIX: Final = "base64url.bearer.phx."  # noqa: S105 - the name of a place for one
+
+_SEMVER: Final = re.compile(
+    r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
+)
+_PART: Final = re.compile(r"\[([^\[\]]*)\]")
+_DEFAULT_VERSION: Final = "1.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRefused:
+    """The client may not connect.
+
+    Attributes:
+        status: the HTTP status it is answered with.
+        text: the body, for a person; empty as a rule.
+    """
+
+    status: int = 403
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A handshake that is well formed.
+
+    Attributes:
+        params: the query, without `token`.
+        token: the caller's, from the subprotocol or the query; None if there is none.
+        subprotocol: the one to answer with; None to answer with none.
+    """
+
+    params: Params
+    token: str | None
+    subprotocol: str | None
+
+
+def examine(target: str, subprotocols: Sequence[str], path: str) -> Asked | ConnectRefused:
+    """Read a handshake.
+
+    Args:
+        target: the request's target: path and query.
+        subprotocols: those the client offers.
+        path: where the socket is.
+    """
+    asked_path, _, query = target.partition("?")
+    if asked_path != path:
+        return ConnectRefused(404)
+    params = parse_query(query)
+    refused = _check_version(params.get("vsn", _DEFAULT_VERSION))
+    if refused is not None:
+        return refused
+    token = params.pop("token", None)
+    offered = [name for name in subprotocols if not name.startswith(TOKEN_PREFIX)]
+    for name in subprotocols:
+        if name.startswith(TOKEN_PREFIX):
+            token = decode_token(name.removeprefix(TOKEN_PREFIX))
+            if token is None:
+                return ConnectRefused()
+    if subprotocols and SUBPROTOCOL not in offered:
+        return ConnectRefused()
+    held = token if isinstance(token, str) and token else None
+    return Asked(params, held, SUBPROTOCOL if subprotocols else None)
+
+
+def parse_query(query: str) -> dict[str, Any]:
+    """Read a query as Phoenix's client writes it: `a=1&&b[c]=d&`. Of equal names the last counts.
+
+    Names nested deeper than the limit, and pairs beyond the limit, are left out.
+    """
+    params: dict[str, Any] = {}
+    for pair in query.split("&")[: QUERY_PAIRS_MAX * 2]:
+        if not pair or len(params) >= QUERY_PAIRS_MAX:
+            continue
+        name, _, value = pair.partition("=")
+        keys = _keys(unquote_plus(name))
+        if len(keys) <= QUERY_DEPTH_MAX:
+            _put(params, keys, unquote_plus(value))
+    return params
+
+
+def decode_token(encoded: str) -> str | None:
+    """A token from base64 without padding, in either alphabet; None if it is none."""
+    standard = encoded.replace("-", "+").replace("_", "/")
+    try:
+        return b64decode(standard + "=" * (-len(standard) % 4), validate=True).decode()
+    except ValueError:  # not base64, not ASCII, or no UTF-8 within
+        return None
+
+
+def _check_version(version: object) -> ConnectRefused | None:
+    match = _SEMVER.fullmatch(version) if isinstance(version, str) else None
+    if match is not None and match[1] == "2" and match[2] == "0":
+        return None
+    return ConnectRefused(400, "This server speaks vsn=2.0.0 of the Phoenix protocol.\n")
+
+
+def _keys(name: str) -> list[str]:
+    """`a[b][c]` as a, b, c; a name that is not spelt so is one key."""
+    first, bracket, rest = name.partition("[")
+    parts = _PART.findall(bracket + rest)
+    if not first or "".join(f"[{part}]" for part in parts) != bracket + rest:
+        return [name]
+    return [first, *parts]
+
+
+def _put(params: dict[str, Any], keys: Sequence[str], value: str) -> None:
+    for key in keys[:-1]:
+        inner = params.get(key)
+        if not isinstance(inner, dict):
+            inner = params[key] = {}
+        params = inner
+    params[keys[-1]] = value

@@ -1,0 +1,38 @@
+"""Which channel serves which topic. Pure."""
+
+from collections.abc import Mapping
+
+from channels.channel import ChannelFactory
+
+
+class Router:
+    """Topics to channels. A pattern is a whole topic, or a beginning followed by `*`."""
+
+    def __init__(
+        self, routes: Mapping[str, ChannelFactory], *, path: str = "/socket/websocket"
+    ) -> None:
+        """A router that does not change.
+
+        Args:
+            routes: pattern to what makes a channel for each join, such as `{"sale:*": Sale}`.
+            path: where clients connect. They are told what comes before `/websocket`.
+        """
+        for pattern in routes:
+            assert pattern.strip("*"), f"{pattern!r}: a pattern begins with something"
+            assert "*" not in pattern[:-1], f"{pattern!r}: the star comes last"
+        self.path = path
+        self._whole = {topic: make for topic, make in routes.items() if not topic.endswith("*")}
+        self._beginnings = sorted(
+            ((pattern[:-1], make) for pattern, make in routes.items() if pattern.endswith("*")),
+            key=lambda route: -len(route[0]),
+        )
+
+    def route(self, topic: str) -> ChannelFactory | None:
+        """What serves a topic: a whole pattern before the longest beginning."""
+        whole = self._whole.get(topic)
+        if whole is not None:
+            return whole
+        for beginning, make in self._beginnings:
+            if topic.startswith(beginning):
+                return make
+        return None

@@ -1,0 +1,250 @@
+"""The two lanes between a client's stream and trio-websocket.
+
+Theory of operation. trio-websocket is given this stream instead of the client's own, and does what
+it is good at: the opening handshake, control frames, fragments, the closing handshake, and every
+doubtful byte. Two lanes pass it by.
+
+*Inbound*, `InboundLane` lifts plain text frames straight to the connection. trio-websocket asks for
+more only when it has dealt with all it was given, and if that held whole messages, they must also
+have been taken out of its queue (`consumed`) before the lane goes on. So messages reach the connection
+in the order in which they were sent.
+
+*Outbound*, the hub's flusher writes whole frames from the outbox while nobody else is writing.
+trio-websocket's own frames, and what a socket did not take at once, are written under one lock,
+always after what waits in the outbox: whole frames, never one within another. Behind a close
+frame nothing is written.
+
+A write that was interrupted may have left half a frame behind; the stream is then torn, and all
+that can be done with it is to close it.
+
+Nothing but the request's head reaches trio-websocket before the answer 101 has been written, and nothing
+is lifted before that either.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from actors.wakeup import Wakeup
+from channels.frames import CLOSE, INVALID_DATA, OPCODE, PROTOCOL_ERROR, close_frame
+from channels.inbound_lane import InboundLane
+from channels.limits import RECEIVE_BYTES, WRITE_BYTES, Limits
+from channels.outbox import Outbox, Totals
+
+_SWITCHING: Final = b"HTTP/1.1 101"
+# The offences for which trio-websocket ends the stream without a word; the RFC asks for one.
+_SPOKEN_OF: Final = frozenset({PROTOCOL_ERROR, INVALID_DATA})
+# Seconds for that word: the client that broke the rules may not read either.
+_LAST_WORD_S: Final = 0.5
+
+
+class Wire(trio.abc.Stream):
+    """A client's stream with two lanes. It is also the sink of the client's outbox."""
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        head: bytes,
+        *,
+        limits: Limits,
+        totals: Totals,
+        nursery: trio.Nursery,
+    ) -> None:
+        """Lanes around a stream of which a whole request head was read.
+
+        Args:
+            stream: the client's. One with a `socket` is also written to without waiting.
+            head: the request's head, and whatever was read behind it.
+            limits: of the endpoint.
+            totals: where the outbox counts.
+            nursery: where writers run; it must outlive the wire.
+        """
+        end = head.index(b"\r\n\r\n") + 4
+        self._stream = stream
+        self._head = head[:end]
+        self._lane = InboundLane(limits.message_bytes)
+        self._lane.feed(head[end:])
+        self._lock = trio.StrictFIFOLock()
+        self._nursery = nursery
+        self._opened = trio.Event()
+        self._torn = False
+        self._closed = False
+        self._consumed = 0
+        self._was_consumed = Wakeup()
+        self._idle_s = limits.idle_s
+        self.closing = False
+        """A close frame went out, or is about to."""
+        self.idle_scope: trio.CancelScope | None = None
+        """Its deadline is put off with every byte received."""
+        self.lift: Callable[[bytes], None] = _drop
+        """Called with each message of the inbound lane."""
+        self.on_lost: Callable[[str], None] = _drop_reason
+        """Called when the connection cannot go on: `slow_reader` or `broken`."""
+        self.close_code: Callable[[], int | None] = _no_code
+        """The code with which trio-websocket ended the connection, if it did."""
+        self.outbox = Outbox(self, totals, _nowait_writer(stream))
+
+    # For trio-websocket.
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """The next bytes that trio-websocket should see; empty at the end."""
+        if self._head:
+            await trio.lowlevel.checkpoint()
+            head, self._head = self._head, b""
+            return head
+        await self._opened.wait()
+        while self._lane.passed > self._consumed and not self.closing:
+            await self._was_consumed.wait()
+        while True:
+            passed = self._lane.walk(self._lift)
+            if passed:
+                return passed
+            data = await self._stream.receive_some(RECEIVE_BYTES)
+            if not data:
+                return b""
+            self._heard()
+            self._lane.feed(data)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write what trio-websocket has to say, after what waits in the outbox."""
+        opening = not self._opened.is_set()
+        if not opening and data and data[0] & OPCODE == CLOSE:
+            self.begin_closing()
+            self.outbox.seal()
+        async with self._lock:
+            await self._write_waiting()
+            await self._write(data)
+        if opening and bytes(data[: len(_SWITCHING)]) == _SWITCHING:
+            self._opened.set()
+        if self.outbox.queue and not self.outbox.closed:
+            self.start_writer()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the client's stream takes something."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """Close the client's stream. A client that broke the protocol is told so."""
+        told, self.closing, self._closed = self.closing, True, True
+        self.outbox.close()
+        self._opened.set()
+        self._was_consumed.set()
+        code = self.close_code()
+        if not told and code in _SPOKEN_OF and not self._lock.locked():
+            with trio.move_on_after(_LAST_WORD_S):
+                await self._last_word(close_frame(code))
+        await self._stream.aclose()
+
+    # For the outbox.
+
+    def start_writer(self) -> None:
+        """Have a task write what waits."""
+        if not self.outbox.busy and not self._closed:
+            self.outbox.busy = True
+            self._nursery.start_soon(self._writer)
+
+    def overflowed(self) -> None:
+        """The client reads too slowly."""
+        self.on_lost("slow_reader")
+
+    def broke(self) -> None:
+        """The socket is gone."""
+        self.outbox.close()
+        self.on_lost("broken")
+
+    # For the connection.
+
+    def consumed(self) -> None:
+        """A message was taken out of trio-websocket's queue, and acted upon."""
+        self._consumed += 1
+        self._was_consumed.set()
+
+    def begin_closing(self) -> None:
+        """From now on nothing is lifted."""
+        self.closing = True
+        self._was_consumed.set()
+
+    async def abort(self, code: int) -> None:
+        """Say goodbye with this code and close, without waiting for the client's own goodbye."""
+        told, self.closing = self.closing, True
+        self.outbox.seal()
+        if not told and self._opened.is_set() and not self._lock.locked() and not self._torn:
+            async with self._lock:
+                await self._write_waiting()
+                await self._write(close_frame(code))
+        await self.aclose()
+
+    def _lift(self, payload: bytes) -> None:
+        if not self.closing:
+            self.lift(payload)
+
+    def _heard(self) -> None:
+        """The client is alive. The deadline is moved only when that matters: moving it costs."""
+        scope = self.idle_scope
+        if scope is not None:
+            deadline = trio.current_time() + self._idle_s
+            if deadline - scope.deadline > self._idle_s / 10:
+                scope.deadline = deadline
+
+    async def _writer(self) -> None:
+        try:
+            async with self._lock:
+                await self._write_waiting()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.outbox.busy = False
+            self.broke()
+
+    async def _write_waiting(self) -> None:
+        """Write all that waits in the outbox. The lock is held."""
+        outbox = self.outbox
+        outbox.busy = True
+        while outbox.queue:
+            batch = memoryview(outbox.take())
+            for begin in range(0, len(batch), WRITE_BYTES):
+                piece = batch[begin : begin + WRITE_BYTES]
+                await self._write(piece)
+                outbox.wrote(len(piece))
+            outbox.done()
+        outbox.busy = False
+
+    async def _write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._torn or self._closed:
+            raise trio.BrokenResourceError("the stream is closed, or ends within a frame")
+        self._torn = True
+        await self._stream.send_all(data)
+        self._torn = False
+
+    async def _last_word(self, frame: bytes) -> None:
+        if self._torn:
+            return
+        try:
+            await self._stream.send_all(frame)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+
+
+def _nowait_writer(stream: trio.abc.Stream) -> Callable[[bytes], int] | None:
+    """A function that writes to the stream's socket without waiting, if it has one."""
+    socket = getattr(stream, "socket", None)
+    if not isinstance(socket, trio.socket.SocketType):
+        return None
+    descriptor = socket.fileno()
+
+    def write(data: bytes) -> int:
+        return os.write(descriptor, data)
+
+    return write
+
+
+def _drop(_payload: bytes) -> None:
+    """Nobody is there yet, or any more."""
+
+
+def _drop_reason(_reason: str) -> None:
+    """Nobody is there yet, or any more."""
+
+
+def _no_code() -> int | None:
+    return None
