@@ -1,4 +1,4 @@
-"""Every bound of the product, named, with its reason. The lower layers have `limits` of their own."""
+"""Every bound of the product, named, with its reason. The lower layers have their own `limits`."""
 
 from typing import Final
 
@@ -255,3 +255,13 @@ BUS_BACKOFF_CEILING_S: Final = 2.0
 
 # How long closing a connection may take.
 BUS_CLOSE_S: Final = 0.5
+
+# The tree -----------------------------------------------------------------------------------------
+
+# Purchases under way on one node: an actor each, some 10 KB. Beyond it a caller is told to come
+# back, which is kinder than a queue that outlives his patience.
+TRANSACTIONS_MAX: Final = 10_000
+
+# Seconds from the first signal until what still runs is cut. The port, the purchases under way and
+# PostgreSQL each have a part of it; Ctrl-C is to be over within 5 s.
+STOP_S: Final = 4.8
