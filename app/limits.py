@@ -262,6 +262,6 @@ BUS_CLOSE_S: Final = 0.5
 # back, which is kinder than a queue that outlives his patience.
 TRANSACTIONS_MAX: Final = 10_000
 
-# Seconds from the first signal until what still runs is cut. The port, the purchases under way and
-# PostgreSQL each have a part of it; Ctrl-C is to be over within 5 s.
-STOP_S: Final = 4.8
+# Seconds beyond the clients' time to leave (AGIO_DRAIN_SECONDS) until a stop cuts what still runs:
+# purchases under way and PostgreSQL end within it, and Ctrl-C is over within 5 s.
+STOP_MARGIN_S: Final = 2.8

@@ -20,7 +20,7 @@ from importlib.resources.abc import Traversable
 from typing import Final
 
 from app.limits import MIGRATION_LOCK_S, MIGRATION_RUN_S, MIGRATION_TURN_S
-from app.storage.connections import SessionConnection
+from app.storage.connections import ReadConnection, SessionConnection
 from app.storage.database import Database
 from app.storage.errors import MigrationRefused
 from app.storage.named_sql import load_queries
@@ -119,6 +119,29 @@ async def migrate(
     return await database.session(_migrate, wanted)
 
 
+async def check_schema(database: Database) -> None:
+    """See that nothing is left to apply, and apply nothing.
+
+    Raises:
+        MigrationRefused: the schema is not this code's.
+        StorageDown: PostgreSQL cannot be reached, or failed.
+    """
+    applied = await database.read(_applied)
+    todo = pending(load_migrations(), applied)
+    if todo:
+        raise MigrationRefused(
+            f"{database.place} has not had {', '.join(each.name for each in todo)}: "
+            "run `agio migrate`"
+        )
+
+
+async def _applied(connection: ReadConnection) -> list[Applied]:
+    """What was applied; nothing where there is not even a place to note it."""
+    if not await connection.fetchval(_SQL.has_schema_version):
+        return []
+    return [Applied(**row) for row in await connection.fetch(_SQL.applied)]
+
+
 async def _migrate(
     connection: SessionConnection, migrations: Sequence[Migration]
 ) -> tuple[str, ...]:
@@ -127,7 +150,7 @@ async def _migrate(
     await _set(connection, _SQL.set_for_session, "statement_timeout", MIGRATION_RUN_S)
     await connection.execute(_SQL.take_turn, timeout=MIGRATION_TURN_S + 1)
     await connection.execute(_SQL.make_schema_version)
-    applied = [Applied(**row) for row in await connection.fetch(_SQL.applied)]
+    applied = await _applied(connection)
     todo = pending(migrations, applied)
     for migration in todo:
         await _apply(connection, migration)

@@ -22,6 +22,10 @@ create table if not exists schema_version (
     applied_at timestamptz not null default now()
 );
 
+-- name: has_schema_version
+-- Whether anything was ever noted here.
+select to_regclass('schema_version') is not null;
+
 -- name: applied
 -- Every migration that was applied, in order.
 select number, name, checksum from schema_version order by number;

@@ -9,7 +9,14 @@ connections; a server that ends by itself crashes its child, which is then start
 """
 
 from app.storage.embedded.postgres import EmbeddedPostgres
-from app.storage.embedded.state_folder import StateFolder
+from app.storage.embedded.state_folder import StateFolder, StateFolderInUse, read_kept
 from app.storage.embedded.valkey import EmbeddedValkey, find_valkey
 
-__all__ = ["EmbeddedPostgres", "EmbeddedValkey", "StateFolder", "find_valkey"]
+__all__ = [
+    "EmbeddedPostgres",
+    "EmbeddedValkey",
+    "StateFolder",
+    "StateFolderInUse",
+    "find_valkey",
+    "read_kept",
+]

@@ -35,6 +35,10 @@ _PORTS: Final = range(20_000, 32_000)
 _PORT_TRIES_MAX: Final = 100
 
 
+class StateFolderInUse(StartupError):  # noqa: N818 - it says how it is
+    """Another process has the state folder open."""
+
+
 class StateFolder:
     """An open state folder; nobody else has it open. Usable as a context manager."""
 
@@ -111,6 +115,10 @@ class StateFolder:
             _write(file, secrets.token_urlsafe(24))
         return file.read_text("ascii").strip()
 
+    def keep(self, name: str, text: str) -> None:
+        """Keep a secret line that is ours, for `read_kept`."""
+        _write(self.path / f"{name}.secret", text)
+
     def log(self, name: str) -> Path:
         """Where the server `name` writes what it says."""
         return self.path / f"{name}.log"
@@ -145,7 +153,9 @@ class StateFolder:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
-            raise StartupError(f"the state folder {self.path} is in use by another agio") from None
+            raise StateFolderInUse(
+                f"the state folder {self.path} is in use by another agio"
+            ) from None
         return lock
 
     def _check_version(self) -> None:
@@ -178,6 +188,15 @@ class StateFolder:
             home = _make_elsewhere(self.path, self.run_as)
         _write(pointer, str(home))
         return home
+
+
+def read_kept(path: Path, name: str) -> str | None:
+    """The line that was kept, or the secret that was made, under `name` in the folder at `path`.
+
+    The folder may be in use by another process; None where there is no such line.
+    """
+    file = path / f"{name}.secret"
+    return file.read_text("utf-8").strip() if file.exists() else None
 
 
 def _make_elsewhere(path: Path, run_as: RunAs) -> Path:

@@ -1,0 +1,1 @@
+"""The demo: one business line with one sale in it, loaded once."""

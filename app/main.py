@@ -1,0 +1,327 @@
+"""The supervision tree: the one place that wires everything.
+
+    agio (rest for one)
+    |- servers           embedded PostgreSQL and Valkey, one for one; those that have no URL
+    `- node (rest for one)
+       |- annex, database, schema
+       |- broker, hub
+       |- events         feed and relay, one for one: they go and come with PostgreSQL
+       |- transactions   dynamic: one child for each live transaction
+       |- recovery       finds purchases that nobody drives
+       |- connections    dynamic: one child for each client
+       `- listener       the port
+
+A node's parts are made anew each time the node starts, because their addresses may have changed.
+Whatever is to outlive PostgreSQL's absence stands by itself: the pool reconnects, and the feed and
+the relay restart under a supervisor of their own, so that no client is disconnected for it.
+
+Stopping goes backwards through the tree: first the port, at last PostgreSQL. A second signal, or
+`STOP_MARGIN_S` after the clients' time to leave, cuts whatever is still there.
+"""
+
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
+
+import trio
+
+from actors import (
+    ChildSpec,
+    Intensity,
+    Lifeline,
+    Restart,
+    RestartIntensityExceeded,
+    StartFailed,
+    Strategy,
+    Supervisor,
+    run_root,
+)
+from app.config import Settings
+from app.demo.store import load_demo
+from app.http.listener import Bind, check_free
+from app.identity.tokens import Tokens
+from app.ledger.service import Ledger
+from app.limits import STOP_MARGIN_S
+from app.node import TREE, Addresses, Node
+from app.storage import Annex, Database, StorageDown
+from app.storage.embedded import (
+    EmbeddedPostgres,
+    EmbeddedValkey,
+    StateFolder,
+    StateFolderInUse,
+    find_valkey,
+    read_kept,
+)
+from app.storage.errors import StartupError
+from app.storage.migrations import check_schema, migrate
+from app.telemetry import Telemetry
+
+# Names of secrets in the state folder.
+_TOKENS: Final = "tokens"
+_DATABASE_URL: Final = "database_url"
+
+T = TypeVar("T")
+OnReady = Callable[[str, Tokens], None]
+
+
+async def serve(
+    settings: Settings, telemetry: Telemetry, *, embed: bool, on_ready: OnReady
+) -> None:
+    """Run a node until SIGINT or SIGTERM.
+
+    Args:
+        settings: as the environment gave them.
+        telemetry: takes every part's events and figures.
+        embed: whether to bring what has no URL: PostgreSQL, Valkey, the token secret, the demo.
+        on_ready: called with the URL and the issuer of tokens once everything runs.
+
+    Raises:
+        StartupError: it could not start, or gave up, for the reason its one line gives.
+    """
+    bind = Bind(settings.host, settings.port)
+    check_free(bind)
+    with ExitStack() as stack:
+        state = stack.enter_context(StateFolder(settings.state_dir)) if embed else None
+        tree = _Tree(settings, telemetry, state, on_ready)
+        stop = trio.Event()
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(_hear_signals, stop, nursery.cancel_scope)
+                await _run_until(tree.root(), stop, settings.drain_seconds + STOP_MARGIN_S)
+                nursery.cancel_scope.cancel()
+        except* (StartFailed, RestartIntensityExceeded) as group:
+            raise _told(group) from group
+
+
+async def _run_until(root: Supervisor, stop: trio.Event, stop_s: float) -> None:
+    """Run the tree; after `stop`, give it `stop_s` seconds to end in order."""
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+
+            async def limit() -> None:
+                await stop.wait()
+                scope.deadline = trio.current_time() + stop_s
+
+            nursery.start_soon(limit)
+            await run_root(root, stop=stop)
+            nursery.cancel_scope.cancel()
+
+
+async def _hear_signals(
+    stop: trio.Event,
+    everything: trio.CancelScope,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """The first SIGINT or SIGTERM asks the tree to stop, the second cuts it down."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for _ in signals:
+            if stop.is_set():
+                everything.cancel()
+            stop.set()
+
+
+class _Tree:
+    """The root of the tree, and what its two children tell each other."""
+
+    def __init__(
+        self, settings: Settings, telemetry: Telemetry, state: StateFolder | None, on_ready: OnReady
+    ) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._state = state
+        self._on_ready = on_ready
+        self._tokens = Tokens(token_secret(settings, state))
+        self._addresses = Addresses(settings.database_url, settings.redis_url)
+
+    def root(self) -> Supervisor:
+        """The supervisor of everything."""
+        servers = Supervisor("servers", self._servers(), intensity=TREE, emit=self._telemetry.emit)
+        children = [servers.as_child(), ChildSpec("node", self._node)]
+        return Supervisor(
+            "agio",
+            children,
+            strategy=Strategy.REST_FOR_ONE,
+            intensity=Intensity(restarts=3, window_s=60.0),
+            emit=self._telemetry.emit,
+        )
+
+    def _servers(self) -> list[ChildSpec]:
+        """A child for each server that nobody has told us the address of."""
+        if self._state is None:
+            return []
+        children = []
+        if self._addresses.database_url is None:
+            postgres = EmbeddedPostgres(self._state)
+            self._addresses.database_url = postgres.url
+            self._state.keep(_DATABASE_URL, postgres.url)
+            children.append(ChildSpec("postgres", postgres.run))
+        if self._addresses.redis_url is None and find_valkey() is not None:
+            valkey = EmbeddedValkey(self._state)
+            self._addresses.redis_url = valkey.url
+            children.append(ChildSpec("valkey", valkey.run))
+        return children
+
+    async def _node(self, life: Lifeline) -> None:
+        """A node of new parts; ready when its port is open."""
+        node = Node(
+            self._settings,
+            self._addresses,
+            self._tokens,
+            self._telemetry,
+            prepare=check_schema if self._state is None else _prepare,
+        )
+        told = Lifeline(on_ready=lambda: self._up(node, life))
+        life.on_stop(told.request_stop)
+        await node.supervisor().run(told)
+
+    def _up(self, node: Node, life: Lifeline) -> None:
+        self._telemetry.emit("server.started", {"url": node.url, "port": node.port})
+        life.ready()
+        self._on_ready(node.url, self._tokens)
+
+
+async def _prepare(database: Database) -> None:
+    """What `agio up` does to a database before it serves: migrate, and load the demo once."""
+    await migrate(database)
+    await database.write(load_demo)
+
+
+# Commands that do one thing -----------------------------------------------------------------------
+
+
+async def migrate_only(database_url: str) -> tuple[str, ...]:
+    """Bring the schema up to date; returns the names of what was applied."""
+
+    async def work(database: Database) -> tuple[str, ...]:
+        return await migrate(database)
+
+    return await _with_database(database_url, work)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check of the ledger found, as lines for a person."""
+
+    clean: bool
+    lines: tuple[str, ...]
+
+
+async def check_ledger(settings: Settings) -> Report:
+    """Replay the ledger and compare it with what is cached.
+
+    Without a database URL it is that of the state folder: of the running `agio up`, or else
+    started for the check.
+    """
+    if settings.database_url is not None:
+        return await _check(settings.database_url)
+    try:
+        state = StateFolder(settings.state_dir)
+    except StateFolderInUse:
+        kept = read_kept(settings.state_dir, _DATABASE_URL)
+        if kept is None:
+            raise
+        return await _check(kept)
+    with state:
+        report: list[Report] = []
+
+        async def work(life: Lifeline) -> None:
+            report.append(await _check(postgres.url))
+            life.ready()
+
+        postgres = EmbeddedPostgres(state)
+        children = [
+            ChildSpec("postgres", postgres.run),
+            ChildSpec("check", work, restart=Restart.TEMPORARY),
+        ]
+        stop = trio.Event()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(partial(run_root, Supervisor("check", children), stop=stop))
+            stop.set()
+        return report[0]
+
+
+async def _check(database_url: str) -> Report:
+    async def work(database: Database) -> Report:
+        await check_schema(database)
+        found = await Ledger(database).check()
+        return Report(
+            not found,
+            (
+                f"ledger of {database.place}: "
+                + (f"{len(found)} violations" if found else "clean"),
+                *(f"  {each.invariant}: {dict(each.broken)}" for each in found),
+            ),
+        )
+
+    return await _with_database(database_url, work)
+
+
+async def _with_database(database_url: str, work: Callable[[Database], Awaitable[T]]) -> T:
+    """What `work` returns, given a database for as long as it runs.
+
+    Raises:
+        StartupError: the database is not there, or not of this version.
+    """
+    annex = Annex()
+    database = Database(annex, database_url, pool_size=1)
+    results: list[T] = []
+
+    async def main(life: Lifeline) -> None:
+        results.append(await work(database))
+        life.ready()
+
+    children = [
+        ChildSpec("annex", annex.run),
+        ChildSpec("database", database.run),
+        ChildSpec("work", main, restart=Restart.TEMPORARY),
+    ]
+    stop = trio.Event()
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(partial(run_root, Supervisor("once", children), stop=stop))
+            stop.set()
+    except* StartFailed as group:
+        raise _told(group) from group
+    return results[0]
+
+
+# Secrets and errors -------------------------------------------------------------------------------
+
+
+def token_secret(settings: Settings, state: StateFolder | None = None) -> str:
+    """The secret that signs tokens: the setting's, or the state folder's, made there if need be.
+
+    Args:
+        settings: which may name one, and name the state folder.
+        state: the state folder, where the caller has it open.
+    """
+    if settings.token_secret is not None:
+        return settings.token_secret
+    if state is not None:
+        return state.secret(_TOKENS)
+    kept = read_kept(settings.state_dir, _TOKENS)
+    if kept is not None:
+        return kept
+    with StateFolder(settings.state_dir) as opened:
+        return opened.secret(_TOKENS)
+
+
+def _told(group: BaseExceptionGroup[BaseException]) -> StartupError:
+    """The innermost reason, in the one line that a person is given."""
+    error: BaseException | None = group
+    last = ""
+    while error is not None:
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+            continue
+        last = str(error)
+        if isinstance(error, StartupError):
+            return error
+        if isinstance(error, StorageDown):
+            return StartupError(last)
+        error = error.__cause__
+    return StartupError(last)

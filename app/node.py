@@ -1,0 +1,227 @@
+"""One node: its parts, made for one run, and the supervisor over them. `app.main` has the picture.
+
+Everything is made before anything runs, so that what a part stands on is an argument and not a
+global; the order of the supervisor's children is the order in which parts need each other.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from channels.broker_redis import RedisBroker
+from channels.endpoint import Endpoint
+
+from actors import (
+    Backoff,
+    ChildSpec,
+    DynamicSupervisor,
+    Intensity,
+    Lifeline,
+    Registry,
+    Strategy,
+    Supervisor,
+)
+from app.config import Settings
+from app.domain.ids import new_id
+from app.events import store as events
+from app.events.feed import Feed
+from app.events.relay import Relay
+from app.events.service import EventLog
+from app.http.adapter import quart_app
+from app.http.hypercorn_server import HttpServer
+from app.http.listener import Bind, Listener
+from app.http.readiness import Readiness
+from app.http.router import Router as HttpRouter
+from app.http.services import Services
+from app.http.table import ROUTES
+from app.identity.tokens import Tokens
+from app.ledger.service import Ledger
+from app.limits import CHECKOUTS_MAX, CONNECTIONS_MAX, TRANSACTIONS_MAX
+from app.payments.test_gateway import TestGateway
+from app.sales.service import Sales
+from app.socket.bench_channel import BenchChannel
+from app.socket.connect import TokenHandler
+from app.socket.sale_channel import SaleChannel
+from app.storage import Annex, Database
+from app.storage.redis import RedisBus
+from app.telemetry import Telemetry
+from app.transactions.service import Transactions
+from channels.broker import Broker, MemoryBroker
+from channels.hub import Hub
+from channels.router import Router
+
+# Parts of a node are few and each stands for many: more crashes than these in a minute are no
+# accident, and an orchestrator is better at starting over.
+TREE: Final = Intensity(restarts=10, window_s=60.0)
+
+# PostgreSQL's absence crashes the feed and the relay once a backoff, for as long as it lasts.
+_PATIENT: Final = Intensity(restarts=200, window_s=60.0)
+_AGAIN: Final = Backoff(first_s=0.1, ceiling_s=2.0, reset_after_s=10.0, jitter=0.2)
+
+# What prepares the database before the node serves.
+Prepare = Callable[[Database], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Addresses:
+    """Where PostgreSQL and Redis are. Without a Redis the node is alone."""
+
+    database_url: str | None
+    redis_url: str | None
+
+
+class Node:
+    """The parts of one node, for one run.
+
+    Args:
+        settings: as the environment gave them.
+        addresses: of PostgreSQL and Redis.
+        tokens: tells who calls.
+        telemetry: takes events and figures.
+        prepare: brings the database up to date, or sees that somebody has.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        addresses: Addresses,
+        tokens: Tokens,
+        telemetry: Telemetry,
+        *,
+        prepare: Prepare,
+    ) -> None:
+        assert addresses.database_url is not None, "a node has a database"
+        self._settings = settings
+        self._emit = telemetry.emit
+        self._metrics = telemetry.metrics
+        self._prepare = prepare
+        self._annex = Annex()
+        self._database = Database(self._annex, addresses.database_url, pool_size=settings.pool_size)
+        self._bus = RedisBus(self._annex, addresses.redis_url) if addresses.redis_url else None
+        self._broker: Broker = (
+            RedisBroker(self._bus, new_id("node")) if self._bus else MemoryBroker()
+        )
+        self._hub = Hub()
+        self._feed = Feed(self._database, self._broker, self._hub)
+        self._relay = Relay(self._annex, self._database, self._broker)
+        self._live = self._dynamic("transactions", TRANSACTIONS_MAX)
+        self._checkouts = self._dynamic("checkouts", CHECKOUTS_MAX)
+        self._connections = self._dynamic("connections", CONNECTIONS_MAX)
+        self._transactions = Transactions(
+            self._database,
+            TestGateway(self._database),
+            supervisor=self._live,
+            registry=Registry(),
+            reservation_s=settings.reservation_seconds,
+            emit=self._emit,
+        )
+        self._sales = Sales(self._database)
+        self._readiness = Readiness({"database": self._look}, self._emit)
+        self._endpoint = Endpoint(TokenHandler(tokens), self._topics(), self._hub, self._broker)
+        self._listener = self._listen(tokens)
+        self._port = 0
+
+    @property
+    def port(self) -> int:
+        """Where it listens, once it is ready."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it."""
+        return f"http://{self._settings.host}:{self._port}"
+
+    def supervisor(self) -> Supervisor:
+        """The supervisor of the node's parts, in the order in which they start."""
+        log = Supervisor(
+            "events",
+            [
+                ChildSpec("feed", self._feed.run, backoff=_AGAIN),
+                ChildSpec("relay", self._relay.run, backoff=_AGAIN),
+            ],
+            intensity=_PATIENT,
+            emit=self._emit,
+        )
+        bus = [ChildSpec("bus", self._bus.run)] if self._bus else []
+        children = [
+            ChildSpec("annex", self._annex.run),
+            ChildSpec("database", self._database.run),
+            ChildSpec("schema", self._schema),
+            *bus,
+            ChildSpec("broker", self._broker.run),
+            ChildSpec("hub", self._hub.run),
+            log.as_child(),
+            self._live.as_child(),
+            ChildSpec("recovery", self._transactions.run, backoff=_AGAIN),
+            self._checkouts.as_child(),
+            self._connections.as_child(),
+            ChildSpec("listener", self._open, shutdown_s=self._settings.drain_seconds + 1),
+        ]
+        self._export()
+        return Supervisor(
+            "node", children, strategy=Strategy.REST_FOR_ONE, intensity=TREE, emit=self._emit
+        )
+
+    def _dynamic(self, name: str, most: int) -> DynamicSupervisor:
+        return DynamicSupervisor(name, max_children=most, emit=self._emit)
+
+    def _topics(self) -> Router:
+        routes = [("sale:*", lambda: SaleChannel(self._sales, self._transactions, self._checkouts))]
+        if self._settings.bench_rooms:
+            routes.append(("bench:*", BenchChannel))
+        return Router(routes)
+
+    def _listen(self, tokens: Tokens) -> Listener:
+        services = Services(
+            tokens=tokens,
+            sales=self._sales,
+            transactions=self._transactions,
+            ledger=Ledger(self._database),
+            log=EventLog(self._database, self._feed),
+            readiness=self._readiness,
+            render_metrics=self._metrics.render,
+        )
+        router = HttpRouter(
+            ROUTES, services, emit=self._emit, observe=self._metrics.observe_request
+        )
+        return Listener(
+            Bind(self._settings.host, self._settings.port),
+            HttpServer(quart_app(router), self._emit),
+            self._endpoint,
+            connections=self._connections,
+            readiness=self._readiness,
+            emit=self._emit,
+        )
+
+    async def _schema(self, life: Lifeline) -> None:
+        """Prepare the database; the child then only stands for it being prepared."""
+        await self._prepare(self._database)
+        life.ready()
+        await life.stop_requested.wait()
+
+    async def _open(self, life: Lifeline) -> None:
+        """The listener, with its port remembered."""
+
+        def opened() -> None:
+            self._port = int(told.value)  # type: ignore[call-overload]
+            life.ready(self._port)
+
+        told = Lifeline(supervisor=life.supervisor, emit=life.emit, on_ready=opened)
+        life.on_stop(told.request_stop)
+        await self._listener.run(told)
+
+    async def _look(self) -> None:
+        """Whether the database answers."""
+        await self._database.read(events.head)
+
+    def _export(self) -> None:
+        watch = self._metrics.watch
+        watch("annex", self._annex.statistics)
+        watch("database", self._database.statistics)
+        watch("broker", self._broker.statistics)
+        watch("hub", self._hub.statistics)
+        watch("feed", self._feed.statistics)
+        watch("relay", self._relay.statistics)
+        watch("listener", self._listener.statistics)
+        watch("transactions", self._live.statistics)
+        watch("connections", self._connections.statistics)
