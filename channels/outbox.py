@@ -155,6 +155,7 @@ class Outbox:
     def seal(self) -> None:
         """Take nothing more, but let what waits be written: a close frame is next."""
         self.closed = True
+        self.size = _CLOSED_SIZE
 
     def close(self) -> None:
         """Take nothing more and give up what is left."""

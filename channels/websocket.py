@@ -6,8 +6,8 @@ doubtful byte. Two lanes pass it by.
 
 *Inbound*, `InboundLane` lifts plain text frames straight to the connection. trio-websocket asks for
 more only when it has dealt with all it was given, and if that held whole messages, they must also
-have been taken out of its queue (`consumed`) before the lane goes on. So messages reach the connection
-in the order in which they were sent.
+have been taken out of its queue (`consumed`) before the lane goes on. So messages reach the
+connection in the order in which they were sent.
 
 *Outbound*, the hub's flusher writes whole frames from the outbox while nobody else is writing.
 trio-websocket's own frames, and what a socket did not take at once, are written under one lock,
@@ -17,8 +17,8 @@ frame nothing is written.
 A write that was interrupted may have left half a frame behind; the stream is then torn, and all
 that can be done with it is to close it.
 
-Nothing but the request's head reaches trio-websocket before the answer 101 has been written, and nothing
-is lifted before that either.
+Nothing but the request's head reaches trio-websocket before the answer 101 has been written, and
+nothing is lifted before that either.
 """
 
 import os
@@ -105,7 +105,7 @@ class Wire(trio.abc.Stream):
             if not data:
                 return b""
             self._heard()
-            self._lane.feed(data)
+            self._lane.feed(bytes(data))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write what trio-websocket has to say, after what waits in the outbox."""
@@ -113,13 +113,9 @@ class Wire(trio.abc.Stream):
         if not opening and data and data[0] & OPCODE == CLOSE:
             self.begin_closing()
             self.outbox.seal()
-        async with self._lock:
-            await self._write_waiting()
-            await self._write(data)
+        await self._write_in_turn(data)
         if opening and bytes(data[: len(_SWITCHING)]) == _SWITCHING:
             self._opened.set()
-        if self.outbox.queue and not self.outbox.closed:
-            self.start_writer()
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the client's stream takes something."""
@@ -171,9 +167,7 @@ class Wire(trio.abc.Stream):
         told, self.closing = self.closing, True
         self.outbox.seal()
         if not told and self._opened.is_set() and not self._lock.locked() and not self._torn:
-            async with self._lock:
-                await self._write_waiting()
-                await self._write(close_frame(code))
+            await self._write_in_turn(close_frame(code))
         await self.aclose()
 
     def _lift(self, payload: bytes) -> None:
@@ -190,16 +184,24 @@ class Wire(trio.abc.Stream):
 
     async def _writer(self) -> None:
         try:
-            async with self._lock:
-                await self._write_waiting()
+            await self._write_in_turn()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.outbox.busy = False
             self.broke()
 
-    async def _write_waiting(self) -> None:
-        """Write all that waits in the outbox. The lock is held."""
+    async def _write_in_turn(self, data: bytes | bytearray | memoryview = b"") -> None:
+        """Write what waits in the outbox, then this, with the flusher kept off all the while."""
         outbox = self.outbox
-        outbox.busy = True
+        async with self._lock:
+            outbox.busy = True
+            await self._write_waiting()
+            if data:
+                await self._write(data)
+            outbox.busy = False
+        if outbox.queue and not outbox.closed:
+            self.start_writer()
+
+    async def _write_waiting(self) -> None:
+        outbox = self.outbox
         while outbox.queue:
             batch = memoryview(outbox.take())
             for begin in range(0, len(batch), WRITE_BYTES):
@@ -207,7 +209,6 @@ class Wire(trio.abc.Stream):
                 await self._write(piece)
                 outbox.wrote(len(piece))
             outbox.done()
-        outbox.busy = False
 
     async def _write(self, data: bytes | bytearray | memoryview) -> None:
         if self._torn or self._closed:
