@@ -171,6 +171,7 @@ class Listener:
             id=f"connection-{serial}",
             start=partial(self._serve, stream),
             restart=Restart.TEMPORARY,
+            shutdown_s=0,  # its time to end was the listener's drain
         )
         try:
             await self._connections.start_child(spec)

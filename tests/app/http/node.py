@@ -91,6 +91,7 @@ class Node:
         listener: itself.
         life: what ties it to this test; `request_stop` ends it gracefully.
         stopped: set when it has ended.
+    connections: the supervisor of its connections.
         endpoint: where upgrades go.
         readiness: its readiness.
         seen: what it told.
@@ -100,6 +101,7 @@ class Node:
     listener: Listener
     life: Lifeline
     stopped: trio.Event
+    connections: DynamicSupervisor
     endpoint: EchoEndpoint
     readiness: Readiness
     seen: Seen
@@ -135,7 +137,9 @@ async def serving(
         await _start(nursery, connections.run)
         life = await _start(nursery, listener.run, stopped)
         assert isinstance(life.value, int)
-        yield Node(life.value, listener, life, stopped, endpoint, services.readiness, seen)
+        yield Node(
+            life.value, listener, life, stopped, connections, endpoint, services.readiness, seen
+        )
         nursery.cancel_scope.cancel()
 
 
