@@ -1,0 +1,1 @@
+"""End to end: real clients against the real server, started as a user starts it."""

@@ -1,0 +1,102 @@
+// Drives the unmodified npm `phoenix` client for the tests.
+//
+// Reads one JSON command a line on stdin, {id, do, ...}, and writes JSON lines on stdout:
+// {id, ok} or {id, error} answers a command; {event, topic, payload} is a push that arrived;
+// {socket: "open" | "closed"} and {topic, joined} tell of the connection. Nothing here knows what
+// the server should do: the Python tests decide.
+import { createInterface } from "node:readline";
+import { Socket } from "phoenix";
+
+const say = (line) => process.stdout.write(JSON.stringify(line) + "\n");
+
+// Keeps the browser's own WebSocket, and a handle on the one in use, so that a test can cut it.
+let live = null;
+class Cuttable extends WebSocket {
+  constructor(...args) {
+    super(...args);
+    live = this;
+  }
+}
+
+let socket = null;
+const channels = new Map(); // topic -> {channel, view, cursor}
+
+function connect({ url, token, subprotocol }) {
+  const auth = subprotocol ? { authToken: token } : { params: { token } };
+  socket = new Socket(url, { ...auth, transport: Cuttable });
+  socket.onOpen(() => say({ socket: "open" }));
+  socket.onClose(() => say({ socket: "closed" }));
+  socket.connect();
+}
+
+// A viewer of a sale, written as an application would write it: a snapshot replaces the view, an
+// event changes it, and every payload's cursor is remembered for the next join.
+function watch({ id, topic, recover }) {
+  const state = { view: {}, cursor: null, joins: 0, seen: [] };
+  const params = () => (recover && state.cursor ? { cursor: state.cursor } : {});
+  const channel = socket.channel(topic, params);
+  state.channel = channel;
+  channels.set(topic, state);
+  channel.on("stock_changed", (payload) => {
+    state.view[payload.listing] = payload.stock;
+    state.cursor = payload.cursor;
+    state.seen.push(payload.cursor);
+    say({ event: "stock_changed", topic, payload });
+  });
+  channel.onError(() => say({ topic, joined: false }));
+  channel
+    .join()
+    .receive("ok", (response) => {
+      if (response.snapshot) {
+        state.view = {};
+        for (const each of response.snapshot.listings) state.view[each.id] = each.stock;
+      }
+      if (response.snapshot || !state.cursor) state.cursor = response.cursor;
+      state.joins += 1;
+      if (state.joins === 1) say({ id, ok: response });
+      say({ topic, joined: true, response });
+    })
+    .receive("error", (response) => say({ id, error: response }))
+    .receive("timeout", () => say({ id, error: { code: "timeout" } }));
+}
+
+function push({ id, topic, event, payload }) {
+  channels
+    .get(topic)
+    .channel.push(event, payload)
+    .receive("ok", (response) => say({ id, ok: response }))
+    .receive("error", (response) => say({ id, error: response }))
+    .receive("timeout", () => say({ id, error: { code: "timeout" } }));
+}
+
+const commands = {
+  connect: (command) => {
+    connect(command);
+    say({ id: command.id, ok: null });
+  },
+  watch,
+  push,
+  leave: ({ id, topic }) =>
+    channels
+      .get(topic)
+      .channel.leave()
+      .receive("ok", () => say({ id, ok: null })),
+  view: ({ id, topic }) => {
+    const { view, cursor, seen, joins } = channels.get(topic);
+    say({ id, ok: { view, cursor, seen, joins } });
+  },
+  cut: ({ id }) => {
+    // As a network that vanishes: the client is told of nothing but an abnormal closure.
+    const victim = live;
+    victim.close(3001, "cut by the test");
+    say({ id, ok: null });
+  },
+  disconnect: ({ id }) => socket.disconnect(() => say({ id, ok: null })),
+};
+
+createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const command = JSON.parse(line);
+    commands[command.do](command);
+  })
+  .on("close", () => process.exit(0));

@@ -1,0 +1,1 @@
+"""Faults: processes killed, answers lost, servers restarted; money must not notice."""
