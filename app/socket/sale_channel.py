@@ -161,9 +161,9 @@ def _joined(start: SaleJoin, *, rejoins: bool) -> Joined:
             response["recovered"] = False
     else:
         response |= {"recovered": True, "missed": len(start.missed)}
-    replay = [
+    replay = tuple(
         Message(event.type, event.payload(cursor.epoch), event.position) for event in start.missed
-    ]
+    )
     return Joined(response, cursor.position, replay)
 
 

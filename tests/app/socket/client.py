@@ -1,0 +1,59 @@
+"""A client as a channel sees it, that remembers what it was sent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from app.identity.model import Identity
+from channels.channel import LaterReply, Reply
+from tests.app.events.log import PATIENCE_S
+
+
+@dataclass
+class Answer:
+    """The place of one later answer."""
+
+    reply: Reply | None = None
+    answered: trio.Event = field(default_factory=trio.Event)
+
+    def send(self, reply: Reply) -> None:
+        """Answer, once."""
+        assert self.reply is None, "a push is answered once"
+        self.reply = reply
+        self.answered.set()
+
+    async def wait(self) -> Reply:
+        """What was answered."""
+        with trio.fail_after(PATIENCE_S):
+            await self.answered.wait()
+        assert self.reply is not None
+        return self.reply
+
+
+@dataclass
+class Client:
+    """Implements `ChannelSocket` for one channel under test."""
+
+    assigns: Identity
+    topic: str = "sale:friday"
+    later: list[Answer] = field(default_factory=list)
+    broadcasts: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def push(self, event: str, payload: Mapping[str, Any]) -> None:
+        """Our channels push nothing by themselves."""
+        raise AssertionError(f"{event} was pushed")
+
+    def notify(self, message: object) -> None:
+        """Our channels send themselves nothing."""
+        raise AssertionError(f"{message} was sent")
+
+    def broadcast(self, event: str, payload: Mapping[str, Any]) -> None:
+        """Remember it."""
+        self.broadcasts.append((event, payload))
+
+    def reply_later(self) -> LaterReply:
+        """The answer to come."""
+        self.later.append(Answer())
+        return self.later[-1]
