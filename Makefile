@@ -72,7 +72,7 @@ docs: $(READY) ## Write the pages that are printed from tables in the code
 # An index that pip is set up with reaches uv through the environment: no file ever names one.
 .PHONY: lock
 lock: ## Pin the requirements anew, for all platforms and Python versions, with hashes
-	@test -x $(UV)/uv || { $(PYTHON) -m venv build/uv && $(UV)/pip install --quiet uv; }
+	@test -x $(UV)/uv || { $(PYTHON) -m venv build/uv && $(UV)/pip install -qq uv; }
 	@index="$${PIP_INDEX_URL:-$$($(UV)/pip config get global.index-url 2>/dev/null)}"; \
 	  if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
 	  lock() { $(UV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -102,6 +102,6 @@ $(READY): requirements.lock pyproject.toml
 	  || { echo "agio: $(PYTHON) is older than Python 3.11; try make PYTHON=python3.11" >&2; exit 1; }
 	@echo "agio: making $(VENV) (once)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
