@@ -26,6 +26,7 @@ class Child:
     """One life. `crash` and `escalation` tell how it ended, once `ended`."""
 
     __slots__ = (
+        "_ended_at",
         "_ready_at",
         "_scope",
         "_tell",
@@ -52,7 +53,8 @@ class Child:
         self.ended = False
         self.crash: Exception | None = None
         self.escalation: BaseException | None = None
-        self._ready_at: float | None = None
+        self._ready_at: float | None = None  # on the trio clock
+        self._ended_at: float | None = None
         self._scope = trio.CancelScope()
         self._tell = tell
 
@@ -71,8 +73,10 @@ class Child:
         return "running" if self.life.is_ready else "starting"
 
     def age_s(self) -> float:
-        """Seconds since it was ready; 0 if it never was."""
-        return 0.0 if self._ready_at is None else trio.current_time() - self._ready_at
+        """Seconds it is ready, or was until its end; 0 if it never was."""
+        if self._ready_at is None:
+            return 0.0
+        return (trio.current_time() if self._ended_at is None else self._ended_at) - self._ready_at
 
     def stop(self) -> None:
         """Ask it to end, and have it cancelled when its time to shut down has passed."""
@@ -109,6 +113,7 @@ class Child:
 
     def _report(self) -> None:
         self.ended = True
+        self._ended_at = trio.current_time()
         if self.crash is not None:
             self._emit("actor.crashed", error=self.crash, ready=self.life.is_ready)
         elif self._scope.cancelled_caught:

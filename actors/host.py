@@ -113,5 +113,7 @@ async def _stop_crashed(actor: Actor[M], crash: Exception, shutdown_s: float) ->
     try:
         with trio.move_on_after(shutdown_s):
             await actor.stopping()
+    except trio.Cancelled as cancelled:  # by its supervisor, or further out: the crash is told too
+        raise BaseExceptionGroup("cancelled after a crash", [crash, cancelled]) from None
     except Exception as second:  # noqa: BLE001 - told, with what came first
         raise ExceptionGroup("a crash, and another while stopping", [crash, second]) from None

@@ -101,13 +101,13 @@ def refuse_dropped(item: object) -> None:
 class Ref(Generic[M]):
     """The address of one life of an actor. Holding it does not keep the actor alive."""
 
-    __slots__ = ("_calls", "_crash", "_down", "_mailbox", "_on_down", "alive", "name", "task")
+    __slots__ = ("_calls", "_crash", "_down", "_mailbox", "_on_down", "_task", "alive", "name")
 
     def __init__(self, name: str, mailbox: Mailbox[M | Call]) -> None:
         """For the actor's host: the address of an actor about to start, in the current task."""
         self.name = name
         self.alive = True
-        self.task = trio.lowlevel.current_task()
+        self._task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
         self._mailbox = mailbox
         self._calls: set[Call] | None = None  # not answered yet; made with the first
         self._crash: Exception | None = None
@@ -150,7 +150,7 @@ class Ref(Generic[M]):
             MailboxFull: no room, under REJECT; or dropped, under DROP_NEWEST and DROP_OLDEST.
         """
         assert isfinite(deadline_s), f"a call of {self.name} must end"
-        assert trio.lowlevel.current_task() is not self.task, f"{self.name} calls itself"
+        assert trio.lowlevel.current_task() is not self._task, f"{self.name} calls itself"
         call = Call(self.name, message)
         if self._calls is None:
             self._calls = set()
@@ -206,6 +206,7 @@ class Ref(Generic[M]):
         if not self.alive:
             return
         self.alive = False
+        self._task = None  # a Ref that is kept does not keep the frames of the dead
         self._crash = crash
         for callback in self._on_down or ():
             callback()

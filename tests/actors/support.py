@@ -8,7 +8,7 @@ from typing import Any
 import trio
 import trio.testing
 
-from actors import Backoff, ChildSpec, Lifeline, Restart, run_root
+from actors import Backoff, ChildSpec, DynamicSupervisor, Intensity, Lifeline, Restart, run_root
 from actors.root import Supervised
 
 
@@ -125,6 +125,16 @@ class Part:
 
     def _note(self, line: str) -> None:
         self._journal.lines.append(line)
+
+
+def dynamic(journal: Journal, *, max_children: int = 10, restarts: int = 3) -> DynamicSupervisor:
+    """A dynamic supervisor without children, which tells the journal."""
+    return DynamicSupervisor(
+        "dyn",
+        max_children=max_children,
+        intensity=Intensity(restarts, 5),
+        emit=journal.emit,
+    )
 
 
 @asynccontextmanager

@@ -192,6 +192,46 @@ async def test_goodbye_after_a_crash_comes_when_calls_have_failed(
     assert (["begun"], 3) == (slow.ended, autojump_clock.current_time())
 
 
+async def test_a_crash_is_told_although_the_goodbye_is_cancelled(
+    journal: Journal, autojump_clock: MockClock
+) -> None:
+    """An actor cancelled while it says goodbye after a crash still crashed."""
+
+    class Slow(Doer):
+        async def stopping(self) -> None:
+            await trio.sleep_forever()
+
+    async with one(Slow(), journal=journal, shutdown_s=2) as ref:
+        ref.cast(crash)
+        await trio.sleep(1)
+    assert 2 == autojump_clock.current_time()
+    assert ["told to"] == [str(t["error"]) for t in journal.told("actor.crashed")]
+    async with trio.open_nursery() as nursery, one(Slow(), journal=journal) as ref:
+        ref.cast(crash)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert "Boom('told to')" in repr(journal.told("actor.crashed")[-1]["error"])
+    assert 2 == len(journal.told("actor.crashed"))
+
+
+async def test_nobody_waits_for_a_goodbye_in_peace() -> None:
+    """Calls fail from the moment the actor begins to say goodbye, and casts are lost."""
+    go = trio.Event()
+
+    class Slow(Doer):
+        async def stopping(self) -> None:
+            await go.wait()
+
+    async with one(Slow()) as ref, trio.open_nursery() as nursery:
+        ref.cast(stop)
+        nursery.start_soon(down_cause, ref, answer(1))
+        await wait_all_tasks_blocked()
+        ref.cast(answer(2))
+        assert "None" == await down_cause(ref, answer(3))
+        assert ([], True) == (list(nursery.child_tasks), ref.alive)
+        go.set()
+
+
 async def test_a_crash_in_the_goodbye_joins_the_first(journal: Journal) -> None:
     """Both are told, as one crash."""
 

@@ -171,6 +171,45 @@ async def test_the_group_waits_with_its_failed_child(
     assert pytest.approx(1.1) == autojump_clock.current_time()
 
 
+async def test_the_first_start_keeps_its_order_through_a_wait(
+    journal: Journal, autojump_clock: MockClock
+) -> None:
+    """Until all have started once, later children wait for an earlier one that failed."""
+    a, b, c = (Part(journal, name) for name in "abc")
+    b.hold = trio.Event()
+    async with trio.open_nursery() as nursery:
+        tree = Supervisor("sup", [a.spec(backoff=STEADY), b.spec(), c.spec()])
+        life = Lifeline()
+        nursery.start_soon(tree.run, life)
+        await wait_all_tasks_blocked()
+        await a.crash()
+        b.hold.set()
+        await trio.sleep(2)
+        assert journal.take() == "+a a! +b b! +a a! +c c!"
+        life.request_stop()
+    assert ([0, 1], [1]) == (a.ready_at, c.ready_at)
+    assert 2 == autojump_clock.current_time()
+
+
+async def test_a_life_ends_for_the_backoff_when_it_ended(
+    journal: Journal, autojump_clock: MockClock
+) -> None:
+    """Time that the supervisor spent on others does not count as health."""
+    a, b = Part(journal, "a"), Part(journal, "b")
+    backoff = Backoff(1, 4, reset_after_s=10, jitter=0)
+    async with running(Supervisor("sup", [a.spec(backoff=backoff), b.spec()])):
+        await a.crash()
+        await trio.sleep(2)
+        b.hold = trio.Event()
+        await b.crash()
+        await a.crash()
+        await trio.sleep(20)
+        b.hold.set()
+        await trio.sleep(10)
+    assert [0, 1, 24] == a.ready_at
+    assert 32 == autojump_clock.current_time()
+
+
 async def test_a_stop_ends_a_wait_at_once(journal: Journal, autojump_clock: MockClock) -> None:
     """A supervisor asked to stop while a child waits for its restart does not start it."""
     a = Part(journal, "a")

@@ -255,57 +255,6 @@ async def test_a_crash_while_stopping_restarts_nothing(journal: Journal) -> None
     assert ["b"] == [told["child"] for told in journal.told("actor.crashed")]
 
 
-async def test_cancelled_from_outside_is_never_a_crash(journal: Journal) -> None:
-    """Cancelling the supervisor cancels its children, and nothing crashed or restarted."""
-    a, b, _ = three(journal)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(run_root, supervisor(journal, a, b))
-        nursery.cancel_scope.cancel()
-    assert (1, 1) == (a.lives, b.lives)
-    assert [] == journal.told("actor.crashed")
-    assert (False, False) == (a.alive, b.alive)
-
-
-async def test_an_error_beside_a_cancellation_is_told(journal: Journal) -> None:
-    """What a child raises because it is cancelled from outside is told and goes no further."""
-    a = Part(journal, "a")
-    a.last_words = Boom("beside")
-    async with trio.open_nursery() as nursery:
-        await nursery.start(run_root, supervisor(journal, a))
-        nursery.cancel_scope.cancel()
-    assert ["Boom('beside')"] == [repr(told["error"]) for told in journal.told("actor.crashed")]
-
-
-async def test_errors_of_several_tasks_beside_a_cancellation_are_told(journal: Journal) -> None:
-    """A group of Cancelled and errors goes on as Cancelled alone."""
-
-    async def fail_late() -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            raise Boom("late")
-
-    async def live(life: Lifeline) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(fail_late)
-            nursery.start_soon(trio.sleep_forever)
-            life.ready()
-
-    async with trio.open_nursery() as nursery:
-        await nursery.start(run_root, supervisor(journal, ChildSpec("a", live)))
-        nursery.cancel_scope.cancel()
-    assert 1 == len(journal.told("actor.crashed"))
-
-
-async def test_an_exception_group_is_one_crash(journal: Journal) -> None:
-    """However many tasks of a child fail, its supervisor restarts it once."""
-    a = Part(journal, "a")
-    tree = supervisor(journal, a)
-    async with running(tree):
-        await a.die(ExceptionGroup("two", [Boom(), ValueError()]))
-        assert (2, 1) == (a.lives, tree.statistics().restarts)
-
-
 async def test_statistics_tell_every_childs_state(
     journal: Journal, autojump_clock: MockClock
 ) -> None:
@@ -382,16 +331,3 @@ async def test_run_root_gives_the_ready_value(journal: Journal) -> None:
     async with trio.open_nursery() as nursery:
         assert tree is await nursery.start(partial(run_root, tree, stop=stop))
         stop.set()
-
-
-async def test_a_lifeline_tells_a_late_listener() -> None:
-    """Who asks for `stop_requested`, or to be called, after the request is told at once."""
-    life, told = Lifeline(), list[str]()
-    life.request_stop()
-    life.on_stop(lambda: told.append("asked"))
-    life.request_stop()
-    assert (["asked"], True) == (told, life.stop_requested.is_set())
-    life.ready(1)
-    with pytest.raises(AssertionError, match="ready once"):
-        life.ready(2)
-    assert 1 == life.value
