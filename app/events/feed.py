@@ -16,8 +16,9 @@ is tried again by the next run, so that trouble shows instead of leaving a gap.
 
 The first run starts at the log's head, for members who join later get what came before with their
 snapshot. A log that is another one than before, or shorter, cannot be followed: what members hold
-is then not true. `LogReplacedError` keeps crashing the feed until the node ends and its clients
-come back with cursors that are then known to be foreign.
+is then not true. No restart of the feed helps against that, and a patient supervisor would hide it,
+so `LogReplacedError` is a way to exit: supervisors stop everything in order and the process ends.
+Its clients come back to a new one, whose log their cursors are foreign to, and get snapshots.
 """
 
 from collections import deque
@@ -49,8 +50,8 @@ class Publisher(Protocol):
         """Give one event to the members of `topic` on this node. Never waits."""
 
 
-class LogReplacedError(Exception):
-    """The database's event log is not the one that this node has followed so far."""
+class LogReplacedError(SystemExit):
+    """The database's event log is not the one that this node has followed: the process must end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +126,25 @@ class Feed:
     async def run(self, life: Lifeline) -> None:
         """Follow the log until asked to stop; ready once its head was seen.
 
-        Raises, after its start in a group:
-            StorageDown: PostgreSQL failed. The next run goes on from the same place.
-            LogReplacedError: the log is another one; a new node is needed.
+        Raises:
+            StorageDown: PostgreSQL failed; in a group, unless it was at the start. The next run
+                goes on from the same place.
+            LogReplacedError: the log is another one; a new process is needed.
         """
         await self._look()
         life.ready()
-        async with trio.open_nursery() as nursery:
-            life.on_stop(nursery.cancel_scope.cancel)
-            nursery.start_soon(self._follow)
-            nursery.start_soon(self._look_often)
+        try:
+            async with trio.open_nursery() as nursery:
+                life.on_stop(nursery.cancel_scope.cancel)
+                nursery.start_soon(self._follow)
+                nursery.start_soon(self._look_often)
+        except BaseExceptionGroup as group:
+            replaced: BaseException | None = group.subgroup(LogReplacedError)
+            if replaced is None:
+                raise
+            while isinstance(replaced, BaseExceptionGroup):
+                replaced = replaced.exceptions[0]
+            raise replaced from None  # plain, as supervisors know an exit
 
     def _hear(self, data: bytes) -> None:
         """The broker has a batch."""
