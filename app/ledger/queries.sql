@@ -1,12 +1,5 @@
 -- The ledger's statements. Accounts are always locked in the order of their ids.
 
--- name: record_posting
--- Claims a posting's key in its book, forever; no row where it was claimed before.
-insert into posting (id, book, key)
-values ($1, $2, $3)
-on conflict (book, key) do nothing
-returning id;
-
 -- name: posting_recorded
 -- Whether a posting of this key is there.
 select exists(select 1 from posting where book = $1 and key = $2);
@@ -32,7 +25,8 @@ order by wanted.path, wanted.currency
 on conflict (book, path, currency) do nothing;
 
 -- name: lock_accounts
--- The accounts of a posting, locked in the order of their ids until the block ends.
+-- The accounts of a posting, locked in the order of their ids until the block ends. No row, and no
+-- lock, unless all of them are open.
 select
     a.id,
     a.book,
@@ -47,38 +41,85 @@ select
 from account as a
 inner join unnest($2::text[], $3::text[]) as wanted (path, currency)
     on a.path = wanted.path and a.currency = wanted.currency
-where a.book = $1
+where
+    a.book = $1
+    and (
+        select count(*)
+        from account as o
+        inner join unnest($2::text[], $3::text[]) as needed (path, currency)
+            on o.path = needed.path and o.currency = needed.currency
+        where o.book = $1
+    ) = cardinality($2::text[])
 order by a.id
 for update of a;
 
--- name: record_transfers
--- The ids come in the order of the arrays: the identity counts above the sort.
-insert into transfer (posting, book, currency, debit_account, credit_account, amount)
-select
-    $1,
-    $2,
-    t.currency,
-    t.debit_account,
-    t.credit_account,
-    t.amount
-from unnest($3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
-    with ordinality as t (currency, debit_account, credit_account, amount, place)
-order by t.place
-returning id;
+-- name: record
+-- Claims a posting's key, forever, and writes all of it: transfers ($4 to $7), their entries ($8 to
+-- $13, each with the place of its transfer), and the accounts' counters ($14 to $17). No row, and
+-- nothing written, where the key was claimed before.
+with claimed as (
+    insert into posting (id, book, key)
+    values ($1, $2, $3)
+    on conflict (book, key) do nothing
+    returning id, book
+),
 
--- name: record_entries
--- Writes entries: account, version, transfer, side, amount, balance after.
-insert into entry (account, version, transfer, side, amount, balance_after)
-select *
-from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[]);
+moved as materialized (
+    select
+        nextval(pg_get_serial_sequence('transfer', 'id')) as id,
+        claimed.id as posting,
+        claimed.book,
+        t.currency,
+        t.debit_account,
+        t.credit_account,
+        t.amount,
+        t.place
+    from claimed
+    cross join unnest($4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
+        with ordinality as t (currency, debit_account, credit_account, amount, place)
+),
 
--- name: update_accounts
--- Writes counters as they were decided: ids, debits, credits, versions.
-update account as a
-set debits = u.debits, credits = u.credits, version = u.version
-from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
-    as u (id, debits, credits, version)
-where a.id = u.id;
+transferred as (
+    insert into transfer (id, posting, book, currency, debit_account, credit_account, amount)
+    overriding system value
+    select
+        id,
+        posting,
+        book,
+        currency,
+        debit_account,
+        credit_account,
+        amount
+    from moved
+),
+
+entered as (
+    insert into entry (account, version, transfer, side, amount, balance_after)
+    select
+        e.account,
+        e.version,
+        moved.id,
+        e.side,
+        e.amount,
+        e.balance_after
+    from moved
+    inner join
+        unnest(
+            $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::bigint[]
+        ) as e (account, version, place, side, amount, balance_after)
+        on moved.place = e.place
+),
+
+counted as (
+    update account
+    set debits = u.debits, credits = u.credits, version = u.version
+    from claimed
+    cross join unnest($14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[])
+        as u (id, debits, credits, version)
+    where account.id = u.id
+)
+
+select id from claimed;
 
 -- name: accounts_of_line
 -- A page of a line's accounts.

@@ -3,7 +3,8 @@
 `post` is the one way in. It locks the accounts of a posting in the order of their ids, so that
 two postings never wait for each other in a circle; accounts that do not exist are opened before
 any lock is taken, in the order of their paths. What is to be written is decided in memory
-(`app.ledger.rules`), then written in bulk: one statement a table, whatever the posting's size.
+(`app.ledger.rules`), then written by one statement, whatever the posting's size: everyone who
+wants these accounts is waiting.
 """
 
 import json
@@ -30,12 +31,8 @@ async def post(conn: WriteConnection, posting: Posting) -> PostingRefused | None
     if isinstance(decision, PostingRefused):
         recorded = await conn.fetchval(_SQL.posting_recorded, posting.book, posting.key)
         return PostingRefused.ALREADY_POSTED if recorded else decision
-    posting_id = new_id("pst")
-    claimed = await conn.fetchval(_SQL.record_posting, posting_id, posting.book, posting.key)
-    if claimed is None:
-        return PostingRefused.ALREADY_POSTED
-    await _record(conn, posting_id, posting, decision)
-    return None
+    claimed = await _record(conn, posting, decision)
+    return None if claimed else PostingRefused.ALREADY_POSTED
 
 
 async def _lock(conn: WriteConnection, posting: Posting) -> dict[AccountKey, Account]:
@@ -43,51 +40,39 @@ async def _lock(conn: WriteConnection, posting: Posting) -> dict[AccountKey, Acc
     wanted = places(posting)
     paths = [path for path, _ in wanted]
     currencies = [currency for _, currency in wanted]
-    await conn.execute(
-        _SQL.open_accounts,
-        posting.book,
-        paths,
-        [place.kind.value for place in wanted.values()],
-        currencies,
-        [place.owner for place in wanted.values()],
-    )
     rows = await conn.fetch(_SQL.lock_accounts, posting.book, paths, currencies)
+    if not rows and wanted:
+        kinds = [place.kind.value for place in wanted.values()]
+        owners = [place.owner for place in wanted.values()]
+        await conn.execute(_SQL.open_accounts, posting.book, paths, kinds, currencies, owners)
+        rows = await conn.fetch(_SQL.lock_accounts, posting.book, paths, currencies)
     return {(row["path"], row["currency"]): to_account(row) for row in rows}
 
 
-async def _record(
-    conn: WriteConnection, posting_id: str, posting: Posting, decision: Decision
-) -> None:
-    """Writes what was decided: transfers, their entries, the accounts as they stand now."""
-    debits = [entry for entry in decision.entries if entry.side is Side.DEBIT]
-    credited = [entry for entry in decision.entries if entry.side is Side.CREDIT]
-    rows = await conn.fetch(
-        _SQL.record_transfers,
-        posting_id,
+async def _record(conn: WriteConnection, posting: Posting, decision: Decision) -> bool:
+    """Writes what was decided; False, and nothing written, where its key was claimed before."""
+    entries, accounts = decision.entries, decision.accounts
+    claimed = await conn.fetchval(
+        _SQL.record,
+        new_id("pst"),
         posting.book,
+        posting.key,
         [transfer.amount.currency for transfer in posting.transfers],
-        [entry.account for entry in debits],
-        [entry.account for entry in credited],
+        [entry.account for entry in entries if entry.side is Side.DEBIT],
+        [entry.account for entry in entries if entry.side is Side.CREDIT],
         [transfer.amount.amount for transfer in posting.transfers],
-    )
-    ids = sorted(row["id"] for row in rows)
-    entries = decision.entries
-    await conn.execute(
-        _SQL.record_entries,
         [entry.account for entry in entries],
         [entry.version for entry in entries],
-        [ids[entry.transfer] for entry in entries],
+        [entry.transfer + 1 for entry in entries],
         [entry.side.value for entry in entries],
         [entry.amount for entry in entries],
         [entry.balance_after for entry in entries],
+        [account.id for account in accounts],
+        [account.debits for account in accounts],
+        [account.credits for account in accounts],
+        [account.version for account in accounts],
     )
-    await conn.execute(
-        _SQL.update_accounts,
-        [account.id for account in decision.accounts],
-        [account.debits for account in decision.accounts],
-        [account.credits for account in decision.accounts],
-        [account.version for account in decision.accounts],
-    )
+    return claimed is not None
 
 
 async def accounts_of_line(

@@ -12,16 +12,19 @@ select * from transaction_seen
 where id = $1;
 
 -- name: offer
--- What is for sale under this name in this line: price, who sells it, and the line's terms.
+-- What is for sale under this name in this line: price, who sells it, the line's terms; and in what
+-- role the line knows the buyer, if it does.
 select
     l.seller,
     l.price_amount,
     l.price_currency,
     b.commission_bp,
-    coalesce(s.closes_at <= now(), false) as closed
+    coalesce(s.closes_at <= now(), false) as closed,
+    p.role
 from listing as l
 inner join sale as s on l.sale = s.id
 inner join business_line as b on s.line = b.id
+left join person as p on s.line = p.line and p.name = $4
 where s.line = $1 and s.id = $2 and l.id = $3;
 
 -- name: role_of
@@ -36,32 +39,44 @@ values ($1, $2, $3)
 on conflict (line, name) do nothing;
 
 -- name: accept
--- No row where the key was taken meanwhile.
-insert into transaction (
-    id, line, buyer, key, request_hash, sale, listing, quantity, payment_method,
-    seller, amount, currency, commission_amount, state, reserved_until
-)
-values (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13, 'paying', now() + make_interval(secs => $14)
-)
-on conflict (line, buyer, key) do nothing
-returning id;
+-- Makes the transaction, holds its stock and writes down the intended charge. No row where the key
+-- was taken meanwhile; no attempt where too little stock is left. The update of the listing itself
+-- decides, on the newest row; the constraint on the table stands behind it.
+with accepted as (
+    insert into transaction (
+        id, line, buyer, key, request_hash, sale, listing, quantity, payment_method,
+        seller, amount, currency, commission_amount, state, reserved_until
+    )
+    values (
+        $1, $2, $3, $4, $5, $6, $7, $8, $9,
+        $10, $11, $12, $13, 'paying', now() + make_interval(secs => $14)
+    )
+    on conflict (line, buyer, key) do nothing
+    returning *
+),
 
--- name: reserve
--- Holds stock and writes down the intended charge, both or neither: no row where too little is left.
--- The update itself decides, on the newest row; the constraint on the table stands behind it.
-with held as (
+held as (
     update listing
-    set reserved = reserved + $2
-    where id = $1 and reserved + $2 <= stock
+    set reserved = reserved + accepted.quantity
+    from accepted
+    where listing.id = accepted.listing and reserved + accepted.quantity <= stock
+    returning accepted.id, accepted.amount, accepted.currency
+),
+
+intended as (
+    insert into attempt (id, transaction, amount, currency, state)
+    select $15, held.id, held.amount, held.currency, 'intended'
+    from held
     returning id
 )
 
-insert into attempt (id, transaction, amount, currency, state)
-select $3, $4, $5, $6, 'intended'
-from held
-returning id;
+select
+    accepted.*,
+    intended.id as attempt,
+    null as epoch,
+    false as overdue
+from accepted
+left join intended on true;
 
 -- name: refuse_sold_out
 -- Keeps the answer under the key, though nothing was held.
@@ -69,59 +84,96 @@ update transaction
 set state = 'refused', refusal = 'sold_out', updated_at = now()
 where id = $1;
 
--- name: lock_open
--- The guard of a capture: no row where somebody settled before.
+-- name: take
+-- The guard of a capture, and its first half: what was held is sold, and its attempt has succeeded.
+-- No row where somebody settled before.
+with taken as (
+    select
+        x.id,
+        x.sale,
+        x.listing,
+        x.quantity,
+        x.seller,
+        x.amount,
+        x.currency,
+        x.commission_amount,
+        b.id as book
+    from transaction as x
+    inner join book as b on x.line = b.line
+    where x.id = $1 and x.state in ('paying', 'unknown')
+    for update of x
+),
+
+sold as (
+    update listing
+    set stock = stock - taken.quantity, reserved = reserved - taken.quantity
+    from taken
+    where listing.id = taken.listing
+    returning stock
+),
+
+succeeded as (
+    update attempt
+    set state = 'succeeded', provider_reference = $2, updated_at = now()
+    from taken
+    where attempt.transaction = taken.id
+)
+
 select
-    x.sale,
-    x.listing,
-    x.quantity,
-    x.seller,
-    x.amount,
-    x.currency,
-    x.commission_amount,
-    b.id as book
-from transaction as x
-inner join book as b on x.line = b.line
-where x.id = $1 and x.state in ('paying', 'unknown')
-for update of x;
-
--- name: sell_reserved
--- Takes what was held off the stock.
-update listing
-set stock = stock - $2, reserved = reserved - $2
-where id = $1
-returning stock;
-
--- name: attempt_succeeded
--- Ends the attempt of a capture.
-update attempt
-set state = 'succeeded', provider_reference = $2, updated_at = now()
-where transaction = $1;
+    taken.*,
+    sold.stock
+from taken
+cross join sold;
 
 -- name: capture
--- Ends a transaction whose row is locked: it is paid, and this event told of it.
-update transaction
-set state = 'captured', position = $2, updated_at = now()
-where id = $1;
+-- The end of a transaction whose row is locked: it is paid, and this event told of it.
+with captured as (
+    update transaction
+    set state = 'captured', position = $2, updated_at = now()
+    where id = $1
+    returning *
+)
+
+select
+    captured.*,
+    attempt.id as attempt,
+    $3::text as epoch,
+    false as overdue
+from captured
+inner join attempt on captured.id = attempt.transaction;
 
 -- name: refuse
--- The guard of a refusal: no row where somebody settled before.
-update transaction
-set state = 'refused', refusal = $2, updated_at = now()
-where id = $1 and state in ('paying', 'unknown')
-returning listing, quantity;
+-- The end of a transaction that was not paid: what was held is for sale again. No row where
+-- somebody settled before.
+with refused as (
+    update transaction
+    set state = 'refused', refusal = $2, updated_at = now()
+    where id = $1 and state in ('paying', 'unknown')
+    returning *
+),
 
--- name: release
--- Gives back what was held.
-update listing
-set reserved = reserved - $2
-where id = $1;
+released as (
+    update listing
+    set reserved = reserved - refused.quantity
+    from refused
+    where listing.id = refused.listing
+),
 
--- name: attempt_ended
--- Ends the attempt of a refusal.
-update attempt
-set state = $2, updated_at = now()
-where transaction = $1;
+ended as (
+    update attempt
+    set state = $3, updated_at = now()
+    from refused
+    where attempt.transaction = refused.id
+    returning attempt.id
+)
+
+select
+    refused.*,
+    ended.id as attempt,
+    null as epoch,
+    false as overdue
+from refused
+cross join ended;
 
 -- name: mark_unknown
 -- Says that the provider's answer was lost, and each time that somebody is still asking for it: a

@@ -5,7 +5,7 @@ stands in the database, not by what the caller believes: of two nodes that drive
 one settles it and the other reads how.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from app.domain.cursor import Cursor
@@ -54,11 +54,12 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
-    """What an order comes to."""
+    """What an order comes to, and the role the line knows its buyer in, if it does."""
 
     seller: str
     price: Money
     commission: Money
+    role: str | None
 
 
 async def accept(conn: WriteConnection, order: Order) -> Accepted | Refusal:
@@ -72,13 +73,17 @@ async def accept(conn: WriteConnection, order: Order) -> Accepted | Refusal:
     offer = await _offer(conn, order)
     if isinstance(offer, Refusal):
         return offer
-    if not await _is_buyer(conn, order.identity):
+    if offer.role is None:
+        offer = replace(offer, role=await _meet(conn, order.identity))
+    if offer.role != order.identity.role:
         return Refusal(Code.FORBIDDEN, "This name belongs to someone with another role.")
-    transaction_id = await _insert(conn, order, offer)
-    if transaction_id is None:
+    row = await _insert(conn, order, offer)
+    if row is None:
         return await accept(conn, order)  # the other's block has committed: its row is found
-    await _reserve(conn, transaction_id, order.request, offer.price)
-    return Accepted(await load(conn, transaction_id), fresh=True)
+    if row["attempt"] is None:
+        await conn.execute(_SQL.refuse_sold_out, row["id"])
+        return Accepted(await load(conn, row["id"]), fresh=True)
+    return Accepted(_to_transaction(row), fresh=True)
 
 
 async def find(
@@ -95,8 +100,10 @@ async def find(
 
 async def _offer(conn: ReadConnection, order: Order) -> _Offer | Refusal:
     """The price of what is wanted, or why it is not for sale."""
-    request = order.request
-    row = await conn.fetchrow(_SQL.offer, order.identity.line, request.sale, request.listing)
+    request, identity = order.request, order.identity
+    row = await conn.fetchrow(
+        _SQL.offer, identity.line, request.sale, request.listing, identity.person
+    )
     if row is None:
         return Refusal(Code.NOT_FOUND, "There is no such listing in this sale.")
     if row["closed"]:
@@ -104,22 +111,23 @@ async def _offer(conn: ReadConnection, order: Order) -> _Offer | Refusal:
     price = Money(row["price_amount"], row["price_currency"]).times(request.quantity)
     if price is None:
         return Refusal(Code.INVALID_REQUEST, "`quantity` makes the price larger than allowed.")
-    return _Offer(row["seller"], price, price.share(row["commission_bp"]))
+    return _Offer(row["seller"], price, price.share(row["commission_bp"]), row["role"])
 
 
-async def _is_buyer(conn: WriteConnection, identity: Identity) -> bool:
-    """Whether the line knows this person in the token's role; someone new becomes known so."""
-    role = await conn.fetchval(_SQL.role_of, identity.line, identity.person)
-    if role is None:
-        await conn.execute(_SQL.meet, identity.line, identity.person, identity.role.value)
-        role = await conn.fetchval(_SQL.role_of, identity.line, identity.person)
-    return bool(role == identity.role.value)
+async def _meet(conn: WriteConnection, identity: Identity) -> str:
+    """The role of somebody new: the token's, unless another block just said otherwise."""
+    await conn.execute(_SQL.meet, identity.line, identity.person, identity.role.value)
+    role: str = await conn.fetchval(_SQL.role_of, identity.line, identity.person)
+    return role
 
 
-async def _insert(conn: WriteConnection, order: Order, offer: _Offer) -> str | None:
-    """The id of a new transaction, None where its key was taken meanwhile."""
+async def _insert(conn: WriteConnection, order: Order, offer: _Offer) -> Row | None:
+    """A new transaction, with its attempt where its stock is held; None where its key is taken.
+
+    The last statement of its block on the common path: whoever wants the same listing waits for it.
+    """
     request = order.request
-    inserted: str | None = await conn.fetchval(
+    return await conn.fetchrow(
         _SQL.accept,
         new_id("txn"),
         order.identity.line,
@@ -135,25 +143,8 @@ async def _insert(conn: WriteConnection, order: Order, offer: _Offer) -> str | N
         offer.price.currency,
         offer.commission.amount,
         order.reservation_s,
-    )
-    return inserted
-
-
-async def _reserve(
-    conn: WriteConnection, transaction_id: str, request: CheckoutRequest, price: Money
-) -> None:
-    """Holds stock with an attempt to pay for it, or refuses the transaction as sold out."""
-    attempt = await conn.fetchval(
-        _SQL.reserve,
-        request.listing,
-        request.quantity,
         new_id("att"),
-        transaction_id,
-        price.amount,
-        price.currency,
     )
-    if attempt is None:
-        await conn.execute(_SQL.refuse_sold_out, transaction_id)
 
 
 async def settle_captured(
@@ -164,25 +155,22 @@ async def settle_captured(
     Raises:
         CaptureNotPostedError: the ledger refused; the block is undone.
     """
-    row = await conn.fetchrow(_SQL.lock_open, transaction_id)
+    row = await conn.fetchrow(_SQL.take, transaction_id, approved.reference)
     if row is None:
         return await load(conn, transaction_id)
-    stock = await conn.fetchval(_SQL.sell_reserved, row["listing"], row["quantity"])
-    await _post(conn, transaction_id, provider, row)
-    await conn.execute(_SQL.attempt_succeeded, transaction_id, approved.reference)
-    told = NewEvent(
-        "stock_changed", (f"sale:{row['sale']}",), {"listing": row["listing"], "stock": stock}
-    )
-    cursor = await events.append(conn, [told])
-    await conn.execute(_SQL.capture, transaction_id, cursor.position)
-    return await load(conn, transaction_id)
+    await _post(conn, provider, row)
+    told = {"listing": row["listing"], "stock": row["stock"]}
+    cursor = await events.append(conn, [NewEvent("stock_changed", (f"sale:{row['sale']}",), told)])
+    captured = await conn.fetchrow(_SQL.capture, transaction_id, cursor.position, cursor.epoch)
+    assert captured is not None, "its row is locked"
+    return _to_transaction(captured)
 
 
-async def _post(conn: WriteConnection, transaction_id: str, provider: str, row: Row) -> None:
+async def _post(conn: WriteConnection, provider: str, row: Row) -> None:
     """Posts a capture to the ledger."""
     capture = Capture(
         book=row["book"],
-        transaction=transaction_id,
+        transaction=row["id"],
         provider=provider,
         seller=row["seller"],
         price=Money(row["amount"], row["currency"]),
@@ -190,18 +178,15 @@ async def _post(conn: WriteConnection, transaction_id: str, provider: str, row: 
     )
     refused = await ledger.post(conn, capture_posting(capture))
     if isinstance(refused, PostingRefused):
-        raise CaptureNotPostedError(f"{transaction_id}: {refused.value}")
+        raise CaptureNotPostedError(f"{row['id']}: {refused.value}")
 
 
 async def settle_refused(conn: WriteConnection, transaction_id: str, refusal: Code) -> Transaction:
     """Records that no money moved and none will, declined or expired: stock is for sale again."""
     assert refusal in {Code.DECLINED, Code.EXPIRED}, f"{refusal} is no end of a payment"
-    row = await conn.fetchrow(_SQL.refuse, transaction_id, refusal.value)
-    if row is not None:
-        await conn.execute(_SQL.release, row["listing"], row["quantity"])
-        ended = "failed" if refusal is Code.DECLINED else "cancelled"
-        await conn.execute(_SQL.attempt_ended, transaction_id, ended)
-    return await load(conn, transaction_id)
+    ended = "failed" if refusal is Code.DECLINED else "cancelled"
+    row = await conn.fetchrow(_SQL.refuse, transaction_id, refusal.value, ended)
+    return _to_transaction(row) if row else await load(conn, transaction_id)
 
 
 async def mark_unknown(conn: WriteConnection, transaction_id: str) -> Transaction:

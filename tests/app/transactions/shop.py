@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 import trio
+import trio.testing
 
 from actors import DynamicSupervisor, Lifeline, Registry
 from app.domain.errors import Refusal
@@ -109,6 +110,7 @@ class Node:
             for ref in refs:
                 if ref is not None:
                     await ref.wait_down()
+        await trio.testing.wait_all_tasks_blocked()  # the supervisor has forgotten them, too
 
 
 @asynccontextmanager

@@ -58,6 +58,18 @@ select stock, reserved from listing where id = $1;
 -- Every reservation has run out.
 update transaction set reserved_until = now() where state in ('paying', 'unknown');
 
+-- name: reopen_transactions
+-- The database refuses it: what ended is open again.
+update transaction set state = 'paying', refusal = null, position = null;
+
+-- name: delete_transactions
+-- The database refuses it: what ended is forgotten.
+delete from transaction;
+
+-- name: oversell
+-- The database refuses it: more is held than there is.
+update listing set reserved = stock + 1;
+
 -- name: tally
 -- How many transactions ended in which way.
 select coalesce(refusal, state) as outcome, count(*) as times from transaction group by 1;

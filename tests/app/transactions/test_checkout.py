@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import asyncpg
 import pytest
 import trio
 
@@ -368,3 +369,22 @@ async def test_a_node_that_is_down(shop: Shop) -> None:
     assert again == receipt(done)
     assert refused(fresh).code is Code.UNAVAILABLE
     assert await shop.tally() == {"captured": 1}
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("reopen_transactions", asyncpg.RestrictViolationError),
+        ("delete_transactions", asyncpg.RestrictViolationError),
+        ("oversell", asyncpg.CheckViolationError),
+    ],
+)
+async def test_the_tables_refuse(
+    shop: Shop, statement: str, error: type[asyncpg.PostgresError]
+) -> None:
+    """What ended stays so, and no more is held than there is, whoever writes."""
+    async with open_node(shop.database, MemoryGateway()) as node:
+        receipt(await node.service.checkout(BUYER, REQUEST))
+    with pytest.raises(error):
+        await shop.write(statement)
+    assert await shop.check() == []
