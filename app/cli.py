@@ -14,13 +14,14 @@ from typing import Final
 
 import trio
 
+from app import config
 from app.banner import banner
-from app.config import Settings, markdown, read_settings
+from app.config import Settings, read_settings
 from app.identity.model import Role
 from app.identity.tokens import Tokens
 from app.main import check_ledger, migrate_only, serve, token_secret
 from app.storage.errors import StartupError
-from app.telemetry import start_telemetry
+from app.telemetry import events, start_telemetry
 
 # A working day: long enough to play, short enough to be lost.
 _TTL_SECONDS: Final = 8 * 3600
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace, Settings], int] = parsed.command
     try:
-        return command(parsed, read_settings(os.environ))
+        return command(parsed, read_settings(os.environ) if parsed.reads else Settings())
     except StartupError as error:
         print(f"agio: {error}", file=sys.stderr)
         return _FAILED
@@ -49,9 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command: Callable[..., int], summary: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, command: Callable[..., int], summary: str, *, reads: bool = True
+    ) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=summary, description=summary)
-        made.set_defaults(command=command)
+        made.set_defaults(command=command, reads=reads)
         return made
 
     add("up", _up, "Bring PostgreSQL, Valkey and the demo, and serve.")
@@ -65,27 +68,28 @@ def _parser() -> argparse.ArgumentParser:
     ledger = commands.add_parser("ledger", help="Look after the ledger.")
     ledger_commands = ledger.add_subparsers(required=True, metavar="COMMAND")
     check = ledger_commands.add_parser("check", help="Replay the ledger and compare.")
-    check.set_defaults(command=_check)
-    add("settings", _settings, "Print every setting, its default and its reason.")
-    add("version", _version, "Print the version.")
+    check.set_defaults(command=_check, reads=True)
+    # What tells about Agio itself works also where a setting is wrong.
+    add("settings", _settings, "Print every setting, its default and its reason.", reads=False)
+    add("events", _events, "Print every event of the log and its meaning.", reads=False)
+    add("version", _version, "Print the version.", reads=False)
     return parser
 
 
 def _up(_arguments: argparse.Namespace, settings: Settings) -> int:
-    telemetry = start_telemetry(settings.log_level)
-
     def show(url: str, tokens: Tokens) -> None:
         print(banner(url, tokens, _TTL_SECONDS), flush=True)
 
-    trio.run(partial(serve, settings, telemetry, embed=True, on_ready=show))
+    with start_telemetry(settings.log_level) as telemetry:
+        trio.run(partial(serve, settings, telemetry, embed=True, on_ready=show))
     return 0
 
 
 def _serve(_arguments: argparse.Namespace, settings: Settings) -> int:
     _needs(settings.database_url, "AGIO_DATABASE_URL", "or try `agio up`, which brings a database")
     _needs(settings.token_secret, "AGIO_TOKEN_SECRET", "the same for all nodes")
-    telemetry = start_telemetry(settings.log_level)
-    trio.run(partial(serve, settings, telemetry, embed=False, on_ready=lambda *_: None))
+    with start_telemetry(settings.log_level) as telemetry:
+        trio.run(partial(serve, settings, telemetry, embed=False, on_ready=lambda *_: None))
     return 0
 
 
@@ -114,7 +118,12 @@ def _check(_arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _settings(_arguments: argparse.Namespace, _read: Settings) -> int:
-    print(markdown(), end="")
+    print(config.markdown(), end="")
+    return 0
+
+
+def _events(_arguments: argparse.Namespace, _read: Settings) -> int:
+    print(events.markdown(), end="")
     return 0
 
 

@@ -46,6 +46,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._watched: dict[str, _Watched] = {}
         self._requests = Histogram(
             "agio_http_request_seconds",
             "Time from a request's head to its response.",
@@ -79,13 +80,19 @@ class Metrics:
     def watch(self, subject: str, statistics: Statistics, *, counters: Iterable[str] = ()) -> None:
         """Export `statistics()` at each scrape, as `agio_<subject>_<field>`.
 
+        A subject watched again, as when a node's parts are made anew, replaces the earlier one.
+
         Args:
             subject: what the numbers are of, such as "database".
             statistics: returns a dataclass, or a mapping of names to dataclasses of one class;
                 the names become the label `name`. Fields that are not numbers are left out.
             counters: the fields that only ever grow.
         """
-        self._registry.register(_Watched(subject, statistics, frozenset(counters)))
+        watched = _Watched(subject, statistics, frozenset(counters))
+        if subject in self._watched:
+            self._registry.unregister(self._watched[subject])
+        self._registry.register(watched)
+        self._watched[subject] = watched
 
     def render(self) -> tuple[bytes, str]:
         """The exposition and its content type."""
