@@ -32,6 +32,10 @@ ANNEX_START_S: Final = 5.0
 # How long units of work may take to end at a stop: inside the 5 s that a stop may take in all.
 ANNEX_STOP_S: Final = 1.5
 
+# How long work that was asked to end may clean up before it is asked again: a rollback's time, many
+# times over.
+ANNEX_CANCEL_AGAIN_S: Final = 1.0
+
 # Calls from the annex that wait for the trio loop. Each stands for a batch, so this many means that
 # the loop has stood still, and memory is better given up than filled.
 ANNEX_POSTS_MAX: Final = 65_536

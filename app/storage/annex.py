@@ -40,7 +40,7 @@ import trio
 import uvloop
 
 from actors import Lifeline
-from app.limits import ANNEX_POSTS_MAX, ANNEX_START_S, ANNEX_STOP_S
+from app.limits import ANNEX_CANCEL_AGAIN_S, ANNEX_POSTS_MAX, ANNEX_START_S, ANNEX_STOP_S
 from app.storage.errors import AnnexDown
 
 T = TypeVar("T")
@@ -292,7 +292,12 @@ class Annex:
         self._tell_trio(self._resume, call, result)
 
     def _cancel(self, call: _Call) -> None:
-        """Ask a unit of work to end. One that has not begun sees the mark when it does."""
+        """Ask a unit of work to end. One that has not begun sees the mark when it does.
+
+        Asyncio throws a cancellation once, and libraries swallow it now and then (asyncio.wait_for
+        itself does, before Python 3.12): work that goes on is asked again.
+        """
         call.cancelled = True
-        if call.work is not None:
+        if call.work is not None and call in self._running:
             call.work.cancel()
+            asyncio.get_running_loop().call_later(ANNEX_CANCEL_AGAIN_S, self._cancel, call)

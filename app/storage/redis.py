@@ -26,7 +26,7 @@ from typing import Any, Final, TypeVarTuple
 
 import redis.asyncio
 import trio
-from redis.asyncio.client import PubSub
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -97,7 +97,7 @@ class RedisBus:
         self._inbox: deque[BusMessage] = deque()
         # The annex's side.
         self._client: redis.asyncio.Redis | None = None
-        self._pubsub: PubSub | None = None
+        self._connection: AbstractConnection | None = None
         self._publishing = asyncio.Lock()
         self._wished: set[str] = set()
         self._confirmed: set[str] = set()
@@ -109,14 +109,14 @@ class RedisBus:
         self._connections_lost = 0
 
     def __repr__(self) -> str:
-        state = "connected" if self._pubsub is not None else "down"
+        state = "connected" if self._connection is not None else "down"
         return f"<RedisBus {self.place}, {state}, {len(self._wished)} subscriptions>"
 
     def statistics(self) -> BusStatistics:
         """What it did so far."""
         return BusStatistics(
             place=self.place,
-            connected=self._pubsub is not None,
+            connected=self._connection is not None,
             subscriptions=len(self._wished),
             published=self._published,
             received=self._received,
@@ -199,7 +199,7 @@ class RedisBus:
             raise BusDown(f"{BUS_SUBSCRIPTIONS_MAX} bus channels are all that a node may hear")
         fresh = [channel for channel in dict.fromkeys(channels) if channel not in self._wished]
         self._wished.update(fresh)
-        if self._pubsub is None:
+        if self._connection is None:
             raise BusDown(f"Redis at {self.place} is not connected")
         loop = asyncio.get_running_loop()
         for channel in fresh:
@@ -207,7 +207,7 @@ class RedisBus:
         waits = [self._unconfirmed[channel] for channel in channels if channel in self._unconfirmed]
         async with asyncio.timeout(BUS_ANSWER_S):
             if fresh:
-                await self._pubsub.subscribe(*fresh)
+                await self._send(self._connection, "SUBSCRIBE", *fresh)
             if waits:
                 await asyncio.wait(waits)
         if not self._confirmed.issuperset(channels):
@@ -216,10 +216,9 @@ class RedisBus:
     async def _unsubscribe(self, channels: Sequence[str]) -> None:
         self._wished.difference_update(channels)
         self._confirmed.difference_update(channels)
-        if self._pubsub is None:
+        if self._connection is None:
             raise BusDown(f"Redis at {self.place} is not connected")
-        async with asyncio.timeout(BUS_ANSWER_S):
-            await self._pubsub.unsubscribe(*channels)
+        await self._send(self._connection, "UNSUBSCRIBE", *channels)
 
     # The annex's side: listening ------------------------------------------------------------------
 
@@ -230,8 +229,10 @@ class RedisBus:
         self._client = redis.asyncio.Redis.from_url(
             self._url,
             max_connections=BUS_CONNECTIONS_MAX,
-            socket_connect_timeout=BUS_ANSWER_S,
-            socket_timeout=BUS_ANSWER_S,
+            # Deadlines are ours: the client's own run through asyncio.wait_for, which before Python
+            # 3.12 can swallow a cancellation.
+            socket_timeout=None,
+            socket_connect_timeout=None,
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
@@ -240,7 +241,8 @@ class RedisBus:
         try:
             while True:
                 lost_before = self._connections_lost
-                await self._listen(self._client.pubsub())
+                pool = self._client.connection_pool
+                await self._listen(pool.make_connection())  # type: ignore[no-untyped-call] # as below
                 if self._connections_lost > lost_before:
                     pause = BUS_BACKOFF_FIRST_S
                 # Not all nodes at the same moment.
@@ -248,35 +250,39 @@ class RedisBus:
                 pause = min(2 * pause, BUS_BACKOFF_CEILING_S)
         finally:
             client, self._client = self._client, None
-            await _close(client)
+            with suppress(*_DOWN):
+                async with asyncio.timeout(BUS_CLOSE_S):
+                    await client.aclose()
 
-    async def _listen(self, pubsub: PubSub) -> None:
+    async def _listen(self, connection: AbstractConnection) -> None:
         """One connection's life; returns when it failed."""
         try:
-            await pubsub.connect()  # type: ignore[no-untyped-call] # the client forgot it
-            self._pubsub = pubsub
+            async with asyncio.timeout(BUS_ANSWER_S):
+                await connection.connect()  # type: ignore[no-untyped-call] # the client forgot it
+            self._connection = connection
             self._tell("bus.connected")
-            await self._renew(pubsub)
+            await self._renew(connection)
             heard = True
             while True:
-                message = await pubsub.get_message(timeout=BUS_SILENCE_S)
+                message = await connection.read_response(timeout=BUS_SILENCE_S)
                 if message is not None:
                     self._hear(message)
                 elif heard:
-                    await pubsub.ping()
-                    await self._renew(pubsub)
+                    await self._renew(connection)
+                    await self._send(connection, "PING")
                 else:
                     raise TimeoutError
                 heard = message is not None
         except _DOWN as error:
-            if self._pubsub is not None:
+            if self._connection is not None:
                 self._connections_lost += 1
                 self._tell("bus.lost", reason=type(error).__name__)
         finally:
             self._forget_connection()
-            await _close(pubsub)
+            with suppress(*_DOWN):
+                await connection.disconnect(nowait=True)
 
-    async def _renew(self, pubsub: PubSub) -> None:
+    async def _renew(self, connection: AbstractConnection) -> None:
         """Subscribe to all that is wished for and not confirmed."""
         missing = sorted(self._wished - self._confirmed)
         loop = asyncio.get_running_loop()
@@ -284,29 +290,39 @@ class RedisBus:
             batch = missing[start : start + BUS_PIPELINE_MAX]
             for channel in batch:
                 self._unconfirmed.setdefault(channel, loop.create_future())
-            await pubsub.subscribe(*batch)
+            await self._send(connection, "SUBSCRIBE", *batch)
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    async def _send(self, connection: AbstractConnection, *command: str) -> None:
+        """Send a command; `_listen` hears the answer."""
+        async with asyncio.timeout(BUS_ANSWER_S):
+            await connection.send_command(*command, check_health=False)
+
+    def _hear(self, message: Any) -> None:
         """Take what Redis sent."""
-        kind = message["type"]
-        if kind == "message":
-            if len(self._inbox) >= BUS_INBOX_MAX:
-                self._dropped += 1
-                return
-            self._inbox.append((message["channel"].decode(), message["data"]))
-            if not self._delivery_due:
-                self._delivery_due = True
-                self._annex.post(self._deliver)
-        elif kind == "subscribe":
-            channel = message["channel"].decode()
-            if channel in self._wished:
-                self._confirmed.add(channel)
-            if waiter := self._unconfirmed.pop(channel, None):
-                waiter.set_result(None)
+        match message:
+            case [b"message", bytes(channel), bytes(data)]:
+                if len(self._inbox) >= BUS_INBOX_MAX:
+                    self._dropped += 1
+                    return
+                self._inbox.append((channel.decode(), data))
+                if not self._delivery_due:
+                    self._delivery_due = True
+                    self._annex.post(self._deliver)
+            case [b"subscribe", bytes(channel), _]:
+                self._confirm(channel.decode())
+            case _:
+                pass  # the answer to a PING, or to an UNSUBSCRIBE
+
+    def _confirm(self, channel: str) -> None:
+        """Redis confirmed a subscription."""
+        if channel in self._wished:
+            self._confirmed.add(channel)
+        if waiter := self._unconfirmed.pop(channel, None):
+            waiter.set_result(None)
 
     def _forget_connection(self) -> None:
         """Nothing is confirmed any more; whoever waits is told."""
-        self._pubsub = None
+        self._connection = None
         self._confirmed.clear()
         for waiter in self._unconfirmed.values():
             waiter.set_result(None)
@@ -314,10 +330,3 @@ class RedisBus:
 
     def _tell(self, event: str, **fields: object) -> None:
         self._annex.post(self._emit, event, {"place": self.place, **fields})
-
-
-async def _close(client: PubSub | redis.asyncio.Redis) -> None:
-    """Close it, whatever state its connection is in."""
-    with suppress(*_DOWN):
-        async with asyncio.timeout(BUS_CLOSE_S):
-            await client.aclose()

@@ -144,6 +144,31 @@ async def test_a_value_wins_over_cancellation(annex: Annex) -> None:
     assert got == ["done all the same"]
 
 
+async def test_work_that_swallows_its_cancellation_is_asked_again(
+    annex: Annex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that loses a cancellation does not keep the caller waiting for good."""
+    monkeypatch.setattr("app.storage.annex.ANNEX_CANCEL_AGAIN_S", 0.01)
+    started = trio.Event()
+    swallowed: list[int] = []
+
+    async def work() -> None:
+        annex.post(started.set)
+        while len(swallowed) < 3:
+            try:
+                await _forever()
+            except asyncio.CancelledError:
+                swallowed.append(len(swallowed))
+        await _forever()
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(annex.call, work)
+            await started.wait()
+            nursery.cancel_scope.cancel()
+    assert swallowed == [0, 1, 2]
+
+
 async def test_posts_run_on_trio_in_order(annex: Annex) -> None:
     """What the annex posts runs in trio's thread in the order of posting."""
     seen: list[int] = []
