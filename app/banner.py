@@ -27,11 +27,13 @@ async def watch():
     url = "{socket}/socket/websocket?vsn=2.0.0&token={seller}"
     async with trio_websocket.open_websocket_url(url) as socket:
         await socket.send_message(json.dumps(["1", "1", "sale:demo", "phx_join", {{}}]))
+        heartbeat = trio.current_time() + 30
         while True:
-            with trio.move_on_after(30):
-                print(*json.loads(await socket.get_message())[3:])
+            with trio.move_on_at(heartbeat):
+                print(*json.loads(await socket.get_message())[3:], flush=True)
                 continue
             await socket.send_message(json.dumps([None, "2", "phoenix", "heartbeat", {{}}]))
+            heartbeat += 30
 trio.run(watch)
 END
 

@@ -56,7 +56,8 @@ class Up:
 
     def tokens(self) -> list[str]:
         """The tokens it printed: buyer, seller, operator."""
-        return [word for word in self.banner.split() if word.count(".") == 2 and len(word) > 100]
+        words = self.banner.split()
+        return [word for word in words if word.count(".") == 2 and len(word) > 100][:3]
 
     async def interrupt(self) -> int:
         """Ctrl-C; returns the exit status."""
