@@ -151,6 +151,7 @@ async def test_a_floor_holds_for_many(book: Database) -> None:
     assert await Ledger(book).check() == []
 
 
+@pytest.mark.slow
 async def test_storms_do_not_deadlock(book: Database) -> None:
     """Postings there and back over the same accounts all succeed, without one retry."""
 
