@@ -7,10 +7,13 @@ still count. It knows nothing of tasks, which is what makes it worth comparing w
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 import trio
 
 from actors import Backoff, ChildSpec, Emit, Intensity, Lifeline, Restart, Strategy, Supervisor
+
+WINDOW_MAX_S: Final = 10.0
 
 
 @dataclass
@@ -173,7 +176,7 @@ def _grow_branch(
         else:
             backoff = Backoff(chance.uniform(0.1, 1), 2) if backoffs else None
             children.append(Leaf(child_name, chance.choice(list(Restart)), backoff, stops))
-    intensity = Intensity(chance.randint(0, 4), chance.uniform(1, 10))
+    intensity = Intensity(chance.randint(0, 4), chance.uniform(1, WINDOW_MAX_S))
     branch = Branch(
         name, chance.choice(list(Restart)), chance.choice(list(Strategy)), intensity, children
     )
