@@ -200,9 +200,9 @@ TABLE: Final = (
     ),
 )
 
-_BY_NAME: Final = {setting.name: setting for setting in TABLE}
+BY_NAME: Final = {setting.name: setting for setting in TABLE}
 _KNOWN: Final = {
-    *_BY_NAME,
+    *BY_NAME,
     *(setting.name + _FILE for setting in TABLE if setting.secret),
 }
 

@@ -28,10 +28,11 @@ values ('demo', 'demo', 'The demo sale')
 on conflict do nothing;
 
 -- name: add_listings
--- Three currencies with two, no and three decimals.
+-- Three currencies with two, no and three decimals. Listings are shown in the order of their ids, so
+-- the mug comes first.
 insert into listing (id, sale, line, seller, title, price_amount, price_currency, stock)
 values
     ('demo-mug', 'demo', 'demo', 'demo-seller', 'A mug', 1250, 'EUR', 50),
     ('demo-poster', 'demo', 'demo', 'demo-seller', 'A poster', 1800, 'JPY', 500),
-    ('demo-lamp', 'demo', 'demo', 'demo-seller', 'A lamp', 24500, 'KWD', 20)
+    ('demo-vase', 'demo', 'demo', 'demo-seller', 'A vase', 24500, 'KWD', 20)
 on conflict do nothing;

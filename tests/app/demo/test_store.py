@@ -31,9 +31,9 @@ async def test_the_demo_is_what_the_papers_say(database: Database) -> None:
         ("demo-seller", "seller"),
     ]
     assert await database.read(_rows, _SQL.listings) == [
-        ("demo-lamp", 24_500, "KWD", 20),
         ("demo-mug", 1_250, "EUR", 50),
         ("demo-poster", 1_800, "JPY", 500),
+        ("demo-vase", 24_500, "KWD", 20),
     ]
 
 

@@ -1,0 +1,200 @@
+"""The command `agio`: what each subcommand prints, and one line for each thing that is wrong."""
+
+import stat
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from app import cli, config
+from app.identity.model import Identity
+from app.identity.tokens import TTL_SECONDS_MAX, Tokens
+from app.telemetry import events
+
+SECRET = "a secret of the tests, at least 32 bytes long"
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder of the test's, and none of the caller's settings."""
+    for name in list(config.BY_NAME):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(f"{name}_FILE", raising=False)
+    state = tmp_path / "state"
+    monkeypatch.setenv("AGIO_STATE_DIR", str(state))
+    return state
+
+
+def _failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that a failing command prints."""
+    assert cli.main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("agio: ")
+    return line
+
+
+@pytest.mark.parametrize("role", ["buyer", "seller", "operator"])
+def test_token_prints_a_bare_token(
+    role: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script can take the output as it is; by default it is the demo's person of that role."""
+    monkeypatch.setenv("AGIO_TOKEN_SECRET", SECRET)
+    assert cli.main(["token", role]) == 0
+    out, err = capsys.readouterr()
+    assert (err, out) == ("", out.strip() + "\n")
+    found = Tokens(SECRET).verify(out.strip())
+    assert isinstance(found, Identity)
+    assert (found.person, found.role, found.line) == (f"demo-{role}", role, "demo")
+
+
+def test_token_takes_a_name_a_line_and_a_lifetime(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose, of which line and for how long can be said."""
+    monkeypatch.setenv("AGIO_TOKEN_SECRET", SECRET)
+    cli.main(["token", "buyer", "--user", "ann", "--line", "shoes", "--ttl", "60"])
+    found = Tokens(SECRET, now=lambda: 0).verify(capsys.readouterr().out.strip())
+    assert not isinstance(found, Identity), "a token is not valid before it is issued"
+    cli.main(["token", "buyer", "--user", "ann", "--line", "shoes", "--ttl", "60"])
+    found = Tokens(SECRET).verify(capsys.readouterr().out.strip())
+    assert isinstance(found, Identity)
+    assert (found.person, found.line) == ("ann", "shoes")
+
+
+def test_token_works_before_the_first_up(
+    own_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a secret it makes one in the state folder, ours alone, and uses it ever after."""
+    issued = []
+    for _ in range(2):
+        assert cli.main(["token", "buyer"]) == 0
+        issued.append(capsys.readouterr().out.strip())
+    (file,) = own_state.glob("*.secret")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    tokens = Tokens(file.read_text("ascii").strip())
+    assert all(isinstance(tokens.verify(token), Identity) for token in issued)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--user", "a b"], "is no name"),
+        (["--line", "A"], "is no business line"),
+        (["--ttl", "0"], f"1 to {TTL_SECONDS_MAX} seconds"),
+    ],
+)
+def test_token_refuses_what_would_not_verify(
+    arguments: list[str],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A token nobody would accept is not printed."""
+    monkeypatch.setenv("AGIO_TOKEN_SECRET", SECRET)
+    assert reason in _failed(capsys, "token", "buyer", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [("serve", "AGIO_DATABASE_URL"), ("migrate", "AGIO_DATABASE_URL")],
+)
+def test_a_command_says_what_it_needs(
+    command: str, missing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A setting that a command cannot do without is named."""
+    assert missing in _failed(capsys, command)
+
+
+def test_serve_needs_a_token_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nodes that each made a secret of their own would not know each other's tokens."""
+    monkeypatch.setenv("AGIO_DATABASE_URL", "postgresql://127.0.0.1:1/agio")
+    assert "AGIO_TOKEN_SECRET" in _failed(capsys, "serve")
+
+
+@pytest.mark.parametrize("command", ["serve", "up", "migrate", "token buyer", "ledger check"])
+def test_a_wrong_setting_stops_every_command(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing starts on settings that are not understood."""
+    monkeypatch.setenv("AGIO_PORT", "http")
+    assert "AGIO_PORT is 'http'" in _failed(capsys, *command.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("settings", config.markdown()),
+        ("events", events.markdown()),
+        ("version", f"agio {version('agio')}\n"),
+    ],
+)
+def test_what_tells_about_agio_works_with_wrong_settings(
+    command: str,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Who mistyped a setting can still look it up."""
+    monkeypatch.setenv("AGIO_PORT", "http")
+    assert cli.main([command]) == 0
+    assert capsys.readouterr() == (expected, "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["token"], ["token", "admin"], ["ledger"]])
+def test_wrong_arguments_are_told_with_the_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Argparse explains, with status 2."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: agio" in capsys.readouterr().err
+
+
+@pytest.mark.servers
+def test_migrate_tells_what_it_did(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first run applies the migrations, the second finds nothing to do."""
+    monkeypatch.setenv("AGIO_DATABASE_URL", empty_database_url)
+    assert cli.main(["migrate"]) == 0
+    assert "0001" in capsys.readouterr().out
+    assert cli.main(["migrate"]) == 0
+    assert capsys.readouterr().out == "nothing to apply\n"
+
+
+@pytest.mark.servers
+def test_ledger_check_is_clean_on_a_new_database(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A ledger without entries balances."""
+    monkeypatch.setenv("AGIO_DATABASE_URL", database_url)
+    assert cli.main(["ledger", "check"]) == 0
+    assert "clean" in capsys.readouterr().out
+
+
+@pytest.mark.servers
+def test_ledger_check_refuses_a_database_that_is_not_ours(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without our schema there is nothing to check, and that is not the same as clean."""
+    monkeypatch.setenv("AGIO_DATABASE_URL", empty_database_url)
+    assert _failed(capsys, "ledger", "check")
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("command", ["migrate", "ledger check", "serve"])
+def test_an_unreachable_database_is_one_line(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line names the place and never the password."""
+    monkeypatch.setenv("AGIO_TOKEN_SECRET", SECRET)
+    monkeypatch.setenv("AGIO_PORT", "0")
+    monkeypatch.setenv("AGIO_DATABASE_URL", "postgresql://agio:hush-hush@127.0.0.1:1/agio")
+    line = _failed(capsys, *command.split())
+    assert "127.0.0.1:1" in line
+    assert "hush-hush" not in line
