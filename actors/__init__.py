@@ -3,7 +3,7 @@
 The map: `spec` (what a supervisor and a child tell each other), `child` (one life of one child),
 `supervisor` and `dynamic` (who restarts whom), `restart_state` (the pure arithmetic of it),
 `root` (the top of a tree); `mailbox`, `actor` (what an application writes), `ref` (how others
-reach it), `host` (what runs it), `registry`; `errors`, `events`, `limits`.
+reach it), `host` (what runs it), `registry`; `wakeup` (the smallest signal), `errors`, `events`, `limits`.
 """
 
 from actors.actor import Actor as Actor
@@ -31,11 +31,14 @@ from actors.registry import Registry as Registry
 from actors.restart_state import Backoff as Backoff
 from actors.restart_state import Failure as Failure
 from actors.restart_state import Intensity as Intensity
+from actors.root import Supervised as Supervised
 from actors.root import run_root as run_root
 from actors.spec import ChildSpec as ChildSpec
 from actors.spec import Lifeline as Lifeline
 from actors.spec import Restart as Restart
+from actors.spec import Start as Start
 from actors.spec import Strategy as Strategy
 from actors.supervisor import ChildStatistics as ChildStatistics
 from actors.supervisor import Supervisor as Supervisor
 from actors.supervisor import SupervisorStatistics as SupervisorStatistics
+from actors.wakeup import Wakeup as Wakeup
