@@ -3,7 +3,8 @@
 The map: `spec` (what a supervisor and a child tell each other), `child` (one life of one child),
 `supervisor` and `dynamic` (who restarts whom), `restart_state` (the pure arithmetic of it),
 `root` (the top of a tree); `mailbox`, `actor` (what an application writes), `ref` (how others
-reach it), `host` (what runs it), `registry`; `wakeup` (the smallest signal), `errors`, `events`, `limits`.
+reach it), `host` (what runs it), `registry`; `wakeup` (the smallest signal), `errors`, `events`,
+`limits`.
 """
 
 from actors.actor import Actor as Actor
