@@ -12,6 +12,9 @@ QUERY_DEPTH_MAX: Final = 3
 # A browser's whole URL stays under 8 KB; nobody needs more pairs than this.
 QUERY_PAIRS_MAX: Final = 64
 
+# The head of a request, as other servers bound it: cookies and a token fit.
+HEAD_BYTES_MAX: Final = 16_384
+
 # One read takes what a socket buffer usually holds: fewer reads under load, freed when idle.
 RECEIVE_BYTES: Final = 65_536
 
@@ -33,6 +36,10 @@ FLUSH_SENDS_A_TURN: Final = 512
 # Bytes of messages to one topic that are joined into one piece before they reach the outboxes.
 # A quarter of a socket buffer: more would not save a system call.
 RUN_BYTES_MAX: Final = 65_536
+
+# Messages that wait for one channel. Beyond it pushes are answered `busy`: a client that is this
+# far ahead of its channel gains nothing from waiting longer.
+MAILBOX_CAPACITY: Final = 256
 
 # Messages that wait for the bus between nodes. At its 50,000 messages a second this is a fifth of a
 # second; longer would be stale news. Beyond it the newest is dropped, and counted.
@@ -58,7 +65,6 @@ class Limits:
         held_messages: broadcasts kept for one member while its join is under way.
         held_frames: frames of one topic kept while its join is under way.
         channels: topics of one connection, as Phoenix.
-        mailbox: messages that wait for one channel; beyond, pushes are answered `busy`.
         malformed: frames that are no messages before the connection is closed. A client with one
             bad frame lives on; one that speaks another protocol is told soon.
         handshake_s: from the first byte to the upgrade, the application's `connect` included.
@@ -77,7 +83,6 @@ class Limits:
     held_messages: int = 1_024
     held_frames: int = 64
     channels: int = 100
-    mailbox: int = 256
     malformed: int = 10
     handshake_s: float = 10.0
     join_s: float = 10.0

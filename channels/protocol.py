@@ -16,7 +16,7 @@ Differences from Phoenix, all invisible to a client that waits for its replies:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import IntEnum, auto
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -45,7 +45,7 @@ BUSY: Final = MappingProxyType(
 )
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """What came in."""
 
     HEARTBEAT = auto()
@@ -55,7 +55,7 @@ class Kind(Enum):
     RESERVED = auto()  # an event that only the server may send
 
 
-class Phase(Enum):
+class Phase(IntEnum):
     """Where a topic stands for one socket."""
 
     ABSENT = auto()
@@ -64,14 +64,14 @@ class Phase(Enum):
     LEAVING = auto()
 
 
-class Standing(Enum):
+class Standing(IntEnum):
     """Whether a frame speaks for the topic's present join. A null join_ref always does."""
 
     CURRENT = auto()
     STALE = auto()
 
 
-class Act(Enum):
+class Act(IntEnum):
     """What to do about it."""
 
     BEAT = auto()  # answer the heartbeat
@@ -127,6 +127,9 @@ class Membership:
         phase: where it stands; ABSENT once it is over.
         held: frames that wait for the join's answer, in order.
         farewell: the leave to answer when the channel has ended.
+        closes: join_refs of channels that gave way to this join; their clients' side is closed
+            once this join is answered.
+        replaced: it gave way itself, so it says nothing at its end.
     """
 
     topic: str
@@ -135,6 +138,8 @@ class Membership:
     phase: Phase = Phase.JOINING
     held: list[Envelope] = field(default_factory=list)
     farewell: Envelope | None = None
+    closes: list[Ref] = field(default_factory=list)
+    replaced: bool = False
 
 
 class SocketState:
@@ -166,10 +171,10 @@ class SocketState:
 
     def begin(self, join: Envelope) -> Membership:
         """A join is under way; a membership of the same topic gives way to it."""
+        membership = Membership(join.topic, join.join_ref, join)
         present = self.memberships.get(join.topic)
         if present is not None:
-            present.held.clear()
-        membership = Membership(join.topic, join.join_ref, join)
+            _give_way(present, membership)
         self.memberships[join.topic] = membership
         return membership
 
@@ -198,6 +203,16 @@ class SocketState:
             del self.memberships[membership.topic]
         held, membership.held = membership.held, []
         return held
+
+
+def _give_way(present: Membership, successor: Membership) -> None:
+    """One that is ending already says so itself; any other is closed by its successor's answer."""
+    successor.closes, present.closes = present.closes, []
+    present.held.clear()
+    if present.phase is not Phase.LEAVING:
+        successor.closes.append(present.join_ref)
+        present.replaced = True
+        present.phase = Phase.LEAVING
 
 
 def kind_of(envelope: Envelope) -> Kind:

@@ -1,6 +1,6 @@
 """Which channel serves which topic. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from channels.channel import ChannelFactory
 
@@ -9,21 +9,21 @@ class Router:
     """Topics to channels. A pattern is a whole topic, or a beginning followed by `*`."""
 
     def __init__(
-        self, routes: Mapping[str, ChannelFactory], *, path: str = "/socket/websocket"
+        self, routes: Sequence[tuple[str, ChannelFactory]], *, path: str = "/socket/websocket"
     ) -> None:
         """A router that does not change.
 
         Args:
-            routes: pattern to what makes a channel for each join, such as `{"sale:*": Sale}`.
+            routes: pattern to what makes a channel for each join, such as `[("sale:*", Sale)]`.
             path: where clients connect. They are told what comes before `/websocket`.
         """
-        for pattern in routes:
+        for pattern, _ in routes:
             assert pattern.strip("*"), f"{pattern!r}: a pattern begins with something"
             assert "*" not in pattern[:-1], f"{pattern!r}: the star comes last"
         self.path = path
-        self._whole = {topic: make for topic, make in routes.items() if not topic.endswith("*")}
+        self._whole = {topic: make for topic, make in routes if not topic.endswith("*")}
         self._beginnings = sorted(
-            ((pattern[:-1], make) for pattern, make in routes.items() if pattern.endswith("*")),
+            ((pattern[:-1], make) for pattern, make in routes if pattern.endswith("*")),
             key=lambda route: -len(route[0]),
         )
 

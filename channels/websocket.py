@@ -81,7 +81,7 @@ class Wire(trio.abc.Stream):
         self.lift: Callable[[bytes], None] = _drop
         """Called with each message of the inbound lane."""
         self.on_lost: Callable[[str], None] = _drop_reason
-        """Called when the connection cannot go on: `slow_reader` or `broken`."""
+        """Called when the connection cannot go on: `slow_reader`, `broken`, `closed`."""
         self.close_code: Callable[[], int | None] = _no_code
         """The code with which trio-websocket ended the connection, if it did."""
         self.outbox = Outbox(self, totals, _nowait_writer(stream))
@@ -127,11 +127,13 @@ class Wire(trio.abc.Stream):
         self.outbox.close()
         self._opened.set()
         self._was_consumed.set()
-        code = self.close_code()
-        if not told and code in _SPOKEN_OF and not self._lock.locked():
-            with trio.move_on_after(_LAST_WORD_S):
-                await self._last_word(close_frame(code))
-        await self._stream.aclose()
+        self.on_lost("closed")
+        try:
+            code = self.close_code()
+            if not told and code in _SPOKEN_OF:
+                await self._say_last(close_frame(code))
+        finally:
+            await self._stream.aclose()
 
     # For the outbox.
 
@@ -161,14 +163,6 @@ class Wire(trio.abc.Stream):
         """From now on nothing is lifted."""
         self.closing = True
         self._was_consumed.set()
-
-    async def abort(self, code: int) -> None:
-        """Say goodbye with this code and close, without waiting for the client's own goodbye."""
-        told, self.closing = self.closing, True
-        self.outbox.seal()
-        if not told and self._opened.is_set() and not self._lock.locked() and not self._torn:
-            await self._write_in_turn(close_frame(code))
-        await self.aclose()
 
     def _lift(self, payload: bytes) -> None:
         if not self.closing:
@@ -217,13 +211,14 @@ class Wire(trio.abc.Stream):
         await self._stream.send_all(data)
         self._torn = False
 
-    async def _last_word(self, frame: bytes) -> None:
-        if self._torn:
+    async def _say_last(self, frame: bytes) -> None:
+        if self._torn or self._lock.locked():
             return
-        try:
-            await self._stream.send_all(frame)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return
+        with trio.move_on_after(_LAST_WORD_S):
+            try:
+                await self._stream.send_all(frame)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
 
 
 def _nowait_writer(stream: trio.abc.Stream) -> Callable[[bytes], int] | None:

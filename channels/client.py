@@ -1,0 +1,54 @@
+"""What a channel's host knows of the connection it belongs to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from channels.broker import Broker
+from channels.channel import Payload
+from channels.hub import Hub
+from channels.limits import Limits
+from channels.outbox import Outbox
+from channels.protocol import Membership
+from channels.serializer import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a channel ended.
+
+    Attributes:
+        reason: why it ended in peace, or CRASHED; None where it was cancelled, or its join refused.
+        granted: its join was granted.
+        answered: its join was answered.
+        crashed: it did not end in peace.
+    """
+
+    reason: str | None
+    granted: bool
+    answered: bool
+    crashed: bool
+
+
+class Client(Protocol):
+    """The connection, as a channel's host sees it."""
+
+    assigns: Any
+    outbox: Outbox
+    hub: Hub
+    broker: Broker
+    limits: Limits
+
+    def send(
+        self, join_ref: Ref, ref: Ref, topic: str, event: str, payload: Mapping[str, Any]
+    ) -> None:
+        """Send one message to the client."""
+
+    def broadcast(self, topic: str, event: str, payload: Payload) -> None:
+        """Send an event to all members of a topic, on every node."""
+
+    def channel_joined(self, membership: Membership) -> None:
+        """The join was granted, and answered."""
+
+    def channel_ended(self, membership: Membership, ended: Ended) -> None:
+        """The actor is gone, and its subscriptions with it."""

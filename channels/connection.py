@@ -1,0 +1,335 @@
+"""One client: what it sends, acted upon, and what becomes of its channels.
+
+Theory of operation. A connection is called from the inbound lane for each message and never waits
+there: it decodes, asks the table in `protocol` what the message means, and acts. What takes time
+happens elsewhere: joins, and all else that a channel does, run in the channel's own actor, under a
+supervisor that belongs to this connection. So a slow join holds up neither a heartbeat nor another
+topic, and a crash takes one channel and no more.
+
+Every membership ends by `channel_ended`, however its actor came to its end, and that is the one
+place which says so to the client.
+
+The connection itself ends by a *verdict*: the first reason wins, and its scope is cancelled.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, TypeAlias
+
+import trio
+
+from actors import ActorDown, DynamicSupervisor, Emit, Lifeline, StartFailed
+from channels.broker import Broker
+from channels.channel import CRASHED, KICKED, LEFT, REPLACED, Payload
+from channels.client import Ended
+from channels.errors import MalformedMessage
+from channels.frames import INTERNAL_ERROR, MALFORMED, text_frame
+from channels.host import ChannelHost
+from channels.hub import Hub
+from channels.limits import Limits
+from channels.outbox import Outbox
+from channels.protocol import (
+    BUSY,
+    CHANNEL_CRASH,
+    CLOSE,
+    ERROR,
+    JOIN_CRASHED,
+    REPLY,
+    TOO_MANY,
+    UNMATCHED,
+    Act,
+    Membership,
+    SocketState,
+)
+from channels.router import Router
+from channels.serializer import Envelope, Ref, V2Json
+
+Broadcast: TypeAlias = Callable[[str, str, Payload], None]
+
+_NOTHING: Final[Payload] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a connection ends.
+
+    Attributes:
+        reason: one word, for events and counts.
+        code: the close code to say goodbye with; None where nobody would hear it.
+    """
+
+    reason: str
+    code: int | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counters that the connections of an endpoint share.
+
+    Attributes:
+        received: messages that clients sent.
+        malformed: of these, those that were none.
+        joined: joins granted.
+        crashed: channels that crashed.
+    """
+
+    received: int = 0
+    malformed: int = 0
+    joined: int = 0
+    crashed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all connections of an endpoint have in common."""
+
+    router: Router
+    hub: Hub
+    broker: Broker
+    limits: Limits
+    emit: Emit
+    broadcast: Broadcast
+    tally: Tally
+
+
+class Connection:
+    """One client. Implements `channels.client.Client` for its channels' hosts."""
+
+    def __init__(
+        self, assigns: Any, outbox: Outbox, nursery: trio.Nursery, around: Surroundings
+    ) -> None:
+        """A client that was accepted, with no topics.
+
+        Args:
+            assigns: who it is, as the application's `connect` said.
+            outbox: where what it is sent goes.
+            nursery: where its channels' supervisor runs, and what a join has to wait for.
+            around: what it shares.
+        """
+        self.assigns = assigns
+        self.outbox = outbox
+        self.hub = around.hub
+        self.broker = around.broker
+        self.limits = around.limits
+        self.broadcast = around.broadcast
+        self.scope = trio.CancelScope()
+        """Cancelled by the verdict."""
+        self.verdict: Verdict | None = None
+        self.failure: Exception | None = None
+        """A bug of ours that ended the connection."""
+        self._around = around
+        self._nursery = nursery
+        self._state = SocketState(
+            channels_max=around.limits.channels, held_max=around.limits.held_frames
+        )
+        self._hosts: dict[Membership, ChannelHost] = {}
+        self._serial = 0
+        self._offences = 0
+        self._supervisor = DynamicSupervisor(
+            "channels", max_children=2 * around.limits.channels, emit=around.emit
+        )
+        self._life = Lifeline(supervisor="connection", emit=around.emit)
+        self._gone = trio.Event()
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics joined, those being joined or left included."""
+        return list(self._state.memberships)
+
+    # For the transport.
+
+    async def run_channels(self) -> None:
+        """Supervise the channels until `end_channels`."""
+        try:
+            await self._supervisor.run(self._life)
+        finally:
+            self._gone.set()
+
+    async def end_channels(self) -> None:
+        """End every channel, each with its time to say goodbye."""
+        self._life.request_stop()
+        await self._gone.wait()
+
+    def receive(self, data: bytes | str) -> None:
+        """Act on one message of the client. A bug of ours ends the connection, not the caller."""
+        self._around.tally.received += 1
+        try:
+            if self.verdict is None:
+                self._take(V2Json.decode(data))
+        except MalformedMessage:
+            self.count_offence()
+        except Exception as error:  # noqa: BLE001 - raised again by the task that runs the connection
+            self.failure = error
+            self.end(Verdict("crashed", INTERNAL_ERROR))
+
+    def count_offence(self) -> None:
+        """The client sent what is no message; too many of those end the connection."""
+        self._around.tally.malformed += 1
+        self._offences += 1
+        if self._offences >= self.limits.malformed:
+            self.end(Verdict("malformed", MALFORMED))
+
+    def end(self, verdict: Verdict) -> None:
+        """End the connection for this reason, unless there is one already."""
+        if self.verdict is None:
+            self.verdict = verdict
+            self.scope.cancel()
+
+    def kick(self, topic: str) -> bool:
+        """End the channel of a topic; its client is told `phx_close` and does not rejoin."""
+        membership = self._state.memberships.get(topic)
+        if membership is None:
+            return False
+        self._state.leave(membership, membership.farewell)
+        self._retire(membership, KICKED)
+        return True
+
+    # For the hosts.
+
+    def send(
+        self, join_ref: Ref, ref: Ref, topic: str, event: str, payload: Mapping[str, Any]
+    ) -> None:
+        """Send one message to the client."""
+        text = V2Json.encode(join_ref, ref, topic, event, payload)
+        self.hub.push(self.outbox, text_frame(text))
+
+    def channel_joined(self, membership: Membership) -> None:
+        """The join was granted and answered: what waited for that is taken now."""
+        self._around.tally.joined += 1
+        held = self._state.answered(membership)
+        self._close_replaced(membership)
+        self._take_all(held)
+
+    def channel_ended(self, membership: Membership, ended: Ended) -> None:
+        """A channel is gone. Say so, unless the client knows or nobody is there to hear it."""
+        del self._hosts[membership]
+        if ended.crashed:
+            self._around.tally.crashed += 1
+        if self.verdict is None and not membership.replaced:
+            self._tell_end(membership, ended)
+        self._close_replaced(membership)
+        self._take_all(self._state.end(membership))
+
+    def _tell_end(self, membership: Membership, ended: Ended) -> None:
+        if membership.farewell is not None:
+            self._reply(membership.farewell, "ok")
+            self._close(membership, membership.join_ref)
+        elif ended.answered and not ended.granted:
+            return
+        elif ended.reason == CRASHED or (ended.crashed and ended.reason is None):
+            if ended.granted:
+                join_ref = membership.join_ref
+                self.send(join_ref, join_ref, membership.topic, ERROR, CHANNEL_CRASH)
+            else:
+                self._reply(membership.join, "error", JOIN_CRASHED)
+        else:
+            self._close(membership, membership.join_ref)
+
+    def _close_replaced(self, membership: Membership) -> None:
+        """The join was answered: now the channels that gave way to it may be closed."""
+        closes, membership.closes = membership.closes, []
+        if self.verdict is None:
+            for join_ref in closes:
+                self._close(membership, join_ref)
+
+    def _close(self, membership: Membership, join_ref: Ref) -> None:
+        self.send(join_ref, join_ref, membership.topic, CLOSE, {})
+
+    def _reply(self, envelope: Envelope, status: str, response: Payload = _NOTHING) -> None:
+        """Answer a frame, if it wants an answer."""
+        if envelope.ref is not None:
+            told = {"status": status, "response": dict(response)}
+            self.send(envelope.join_ref, envelope.ref, envelope.topic, REPLY, told)
+
+    # The acts.
+
+    def _take_all(self, envelopes: Sequence[Envelope]) -> None:
+        for envelope in envelopes:
+            self._take(envelope)
+
+    def _take(self, envelope: Envelope) -> None:
+        act, membership = self._state.decide(envelope)
+        if act is Act.DELIVER:  # nearly always
+            assert membership is not None, "there is a channel to deliver to"
+            self._hosts[membership].deliver(envelope)
+        else:
+            self._acts[act](self, envelope, membership)
+
+    def _beat(self, envelope: Envelope, _membership: Membership | None) -> None:
+        self._reply(envelope._replace(join_ref=None), "ok")
+
+    def _confirm(self, envelope: Envelope, _membership: Membership | None) -> None:
+        self._reply(envelope, "ok")
+
+    def _refuse(self, envelope: Envelope, _membership: Membership | None) -> None:
+        self._reply(envelope._replace(join_ref=None), "error", UNMATCHED)
+
+    def _ignore(self, _envelope: Envelope, _membership: Membership | None) -> None:
+        """It speaks for a join that is over."""
+
+    def _offend(self, _envelope: Envelope, _membership: Membership | None) -> None:
+        self.count_offence()
+
+    def _hold(self, envelope: Envelope, membership: Membership | None) -> None:
+        assert membership is not None, "a join is under way"
+        if not self._state.hold(membership, envelope):
+            self._reply(envelope, "error", BUSY)
+
+    def _leave(self, envelope: Envelope, membership: Membership | None) -> None:
+        assert membership is not None, "there is something to leave"
+        self._state.leave(membership, envelope)
+        if not self._hosts[membership].end(LEFT):
+            self._retire(membership, LEFT)
+
+    def _admit(self, envelope: Envelope, membership: Membership | None) -> None:
+        if self._around.router.route(envelope.topic) is None:
+            self._refuse(envelope, membership)
+        elif not self._state.has_room():
+            self._reply(envelope, "error", TOO_MANY)
+        else:
+            self._begin(envelope, membership)
+
+    def _begin(self, envelope: Envelope, _membership: Membership | None) -> None:
+        """Start a join; what there is of this topic gives way."""
+        make = self._around.router.route(envelope.topic)
+        assert make is not None, "only topics that have a route get here"
+        before = [host for host in self._hosts.values() if host.membership.topic == envelope.topic]
+        membership = self._state.begin(envelope)
+        for host in before:
+            host.abandon(REPLACED)
+        self._serial += 1
+        host = ChannelHost(f"{envelope.topic}#{self._serial}", membership, make, self)
+        self._hosts[membership] = host
+        self._nursery.start_soon(self._start, host, before)
+
+    async def _start(self, host: ChannelHost, before: Sequence[ChannelHost]) -> None:
+        """Run a channel, after those of its topic that gave way to it are gone."""
+        for gone in before:
+            await self._supervisor.terminate_child(gone.id)
+        if host.reason is not None or self.verdict is not None:
+            host.finish(crashed=False)  # it is not wanted any more, and was never there
+            return
+        try:
+            await self._supervisor.start_child(host.child())
+        except (StartFailed, ActorDown):
+            return  # told already; or the connection is ending
+        host.ask_to_join()
+
+    def _retire(self, membership: Membership, reason: str) -> None:
+        """End a channel out of turn, and by force if it takes too long."""
+        host = self._hosts[membership]
+        host.abandon(reason)
+        self._nursery.start_soon(self._supervisor.terminate_child, host.id)
+
+    _acts: ClassVar[Mapping[Act, Callable[["Connection", Envelope, Membership | None], None]]] = {
+        Act.BEAT: _beat,
+        Act.ADMIT: _admit,
+        Act.REPLACE: _begin,
+        Act.HOLD: _hold,
+        Act.LEAVE: _leave,
+        Act.CONFIRM: _confirm,
+        Act.REFUSE: _refuse,
+        Act.IGNORE: _ignore,
+        Act.OFFEND: _offend,
+    }

@@ -1,0 +1,233 @@
+"""Where clients connect: all the connections of one node.
+
+Theory of operation. `serve` is the whole life of one client, in the task of whoever accepted it.
+Its nursery holds trio-websocket's reader, now and then a writer, and the supervisor of the
+client's channels. What happens between the handshake and the end is in `session`. Whatever happens,
+the stream is closed when `serve` returns.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import trio
+
+from actors import Emit, drop_event
+from channels.broker import Broker
+from channels.channel import Payload
+from channels.connection import Connection, Surroundings, Tally, Verdict
+from channels.frames import SERVICE_RESTART
+from channels.handshake import ConnectRefused
+from channels.hub import Hub
+from channels.limits import HEAD_BYTES_MAX, RECEIVE_BYTES, Limits
+from channels.router import Router
+from channels.serializer import V2Json
+from channels.session import Reception, SocketHandler
+from channels.websocket import Wire
+
+_HEAD_END: Final = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStatistics:
+    """The endpoint now, and its counts since it was made.
+
+    Attributes:
+        connections: clients connected.
+        channels: topics they have joined, or are joining or leaving.
+        opened: handshakes that succeeded.
+        refused: handshakes that did not.
+        received: messages that clients sent.
+        malformed: of these, those that were none.
+        joined: joins granted.
+        crashed: channels that crashed.
+        closed: connections ended, by reason.
+    """
+
+    connections: int
+    channels: int
+    opened: int
+    refused: int
+    received: int
+    malformed: int
+    joined: int
+    crashed: int
+    closed: Mapping[str, int]
+
+
+class Endpoint:
+    """The connections of one node."""
+
+    def __init__(
+        self,
+        handler: SocketHandler,
+        router: Router,
+        hub: Hub,
+        broker: Broker,
+        limits: Limits | None = None,
+        *,
+        emit: Emit = drop_event,
+    ) -> None:
+        """An endpoint without connections.
+
+        Args:
+            handler: decides who may connect.
+            router: knows the path and the topics.
+            hub: of this node; it must run for anything to be sent.
+            broker: of this node; the hub is attached to it here.
+            limits: of each connection.
+            emit: takes `socket.opened`, `socket.refused`, `socket.closed`, `socket.drained`, and
+                what the channels' supervisors tell.
+        """
+        self._handler = handler
+        self._router = router
+        self._hub = hub
+        self._broker = broker
+        self._limits = limits or Limits()
+        self._emit = emit
+        self._tally = Tally()
+        self._opened = 0
+        self._refused = 0
+        self._closed: Counter[str] = Counter()
+        self._connections: dict[Connection, None] = {}
+        self._draining = False
+        self._empty = trio.Event()
+        self._around = Surroundings(
+            router, hub, broker, self._limits, emit, self.broadcast, self._tally
+        )
+        broker.attach(hub.publish_text)
+
+    def broadcast(self, topic: str, event: str, payload: Payload) -> None:
+        """Send a volatile event to the members of a topic, on every node. Never waits."""
+        text = V2Json.encode(None, None, topic, event, payload)
+        self._hub.publish_text(topic, text)
+        self._broker.publish(topic, text)
+
+    def kick(self, topic: str, matches: Callable[[Any], bool]) -> int:
+        """End the membership of some clients of this node; they do not rejoin by themselves.
+
+        Args:
+            topic: the whole topic.
+            matches: tells of a client's assigns whether it is meant.
+
+        Returns:
+            How many had joined the topic.
+        """
+        meant = [connection for connection in self._connections if matches(connection.assigns)]
+        return sum(connection.kick(topic) for connection in meant)
+
+    async def serve(self, stream: trio.abc.Stream, head: bytes) -> None:
+        """The whole life of one client.
+
+        Args:
+            stream: the client's. It is closed in the end.
+            head: what was read already, if anything.
+
+        Raises:
+            Exception: a bug of ours, or a failure of the application's `connect`; the client was
+                told 1011 or 500.
+        """
+        try:
+            with trio.move_on_after(self._limits.handshake_s):
+                head = await _read_head(stream, head)
+            if _HEAD_END in head:
+                await self._serve(stream, head)
+        except* (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the client went away; that was counted
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def drain(self) -> None:
+        """Send every client elsewhere, in batches, with 1012. Ends within `drain_s`."""
+        self._draining = True
+        began = len(self._connections)
+        with trio.move_on_after(self._limits.drain_s):
+            await self._close_in_batches()
+            if self._connections:
+                self._empty = trio.Event()
+                await self._empty.wait()
+        self._draining = False
+        self._emit("socket.drained", {"connections": began, "left": len(self._connections)})
+
+    def statistics(self) -> EndpointStatistics:
+        """The endpoint now."""
+        return EndpointStatistics(
+            connections=len(self._connections),
+            channels=sum(len(connection.topics) for connection in self._connections),
+            opened=self._opened,
+            refused=self._refused,
+            received=self._tally.received,
+            malformed=self._tally.malformed,
+            joined=self._tally.joined,
+            crashed=self._tally.crashed,
+            closed=dict(self._closed),
+        )
+
+    async def _close_in_batches(self) -> None:
+        connections = list(self._connections)
+        size = self._limits.drain_batch
+        batches = -(-len(connections) // size)
+        # All batches are out by the middle of the time, so that the last one can still say goodbye.
+        interval = min(self._limits.drain_interval_s, self._limits.drain_s / 2 / max(batches, 1))
+        for begin in range(0, len(connections), size):
+            if begin:
+                await trio.sleep(interval)
+            for connection in connections[begin : begin + size]:
+                connection.end(Verdict("drained", SERVICE_RESTART))
+
+    async def _serve(self, stream: trio.abc.Stream, head: bytes) -> None:
+        async with trio.open_nursery() as nursery:
+            totals = self._hub.totals
+            wire = Wire(stream, head, limits=self._limits, totals=totals, nursery=nursery)
+            try:
+                await self._welcome(wire, nursery, _address(stream))
+            finally:
+                await trio.aclose_forcefully(wire)
+                nursery.cancel_scope.cancel()
+
+    async def _welcome(self, wire: Wire, nursery: trio.Nursery, address: str) -> None:
+        """Shake hands and converse, unless the client is refused."""
+        refused = ConnectRefused(503) if self._draining else None
+        reception = Reception(self._handler, self._around, address, refused)
+        session = await reception.shake_hands(wire, nursery)
+        if session is None:
+            self._refused += 1
+            self._emit("socket.refused", {"status": reception.status, "address": address})
+            return
+        self._opened += 1
+        self._connections[session.connection] = None
+        self._emit("socket.opened", {"address": address})
+        try:
+            await session.run()
+        finally:
+            self._forget(session.connection, address)
+
+    def _forget(self, connection: Connection, address: str) -> None:
+        del self._connections[connection]
+        if not self._connections:
+            self._empty.set()
+        reason = connection.verdict.reason if connection.verdict is not None else "cancelled"
+        self._closed[reason] += 1
+        self._emit("socket.closed", {"reason": reason, "address": address})
+
+
+async def _read_head(stream: trio.abc.Stream, head: bytes) -> bytes:
+    """Read until the request's head is whole, the client stops, or the bound is reached."""
+    while _HEAD_END not in head and len(head) < HEAD_BYTES_MAX:
+        data = await stream.receive_some(RECEIVE_BYTES)
+        if not data:
+            break
+        head += data
+    return head
+
+
+def _address(stream: trio.abc.Stream) -> str:
+    """The peer's address, if the stream has one."""
+    socket = getattr(stream, "socket", None)
+    if not isinstance(socket, trio.socket.SocketType):
+        return ""
+    try:
+        return str(socket.getpeername()[0])
+    except OSError:
+        return ""

@@ -1,0 +1,384 @@
+"""Runs one channel: the actor behind one client's membership of one topic.
+
+Theory of operation. The join is the actor's first message. Before the channel is asked, the
+client is subscribed, held, to the hub and to the broker. When the channel has granted the join,
+everything visible happens in one go, without a pause: the answer, what the channel pushed while it
+thought, the replay, what was held and lies behind it; and from then on the live tail. That is why
+an answer precedes every broadcast, and why there is neither gap nor duplicate.
+
+However the actor ends, its connection is told exactly once (`channel_ended`), after the
+subscriptions are gone.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar, Final, TypeAlias
+
+import trio
+
+from actors import Actor, ChildSpec, Lifeline, MailboxFull, Overflow, Restart, actor_child
+from actors import Reply as CallReply
+from actors.spec import Start
+from channels.channel import (
+    CLOSED,
+    CRASHED,
+    STOPPED,
+    Channel,
+    ChannelFactory,
+    InResult,
+    Joined,
+    JoinRefused,
+    NoReply,
+    NowaitChannel,
+    Payload,
+    Reply,
+    Stop,
+)
+from channels.client import Client, Ended
+from channels.errors import IllegalResult
+from channels.hub import Subscription
+from channels.limits import MAILBOX_CAPACITY
+from channels.protocol import BUSY, REPLY, Membership
+from channels.serializer import Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class _Join:
+    """The first message."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Info:
+    """A message of the application, for `handle_info`."""
+
+    message: object
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """End in peace, for this reason."""
+
+    reason: str
+
+
+HostMessage: TypeAlias = Envelope | _Join | _Info | _End
+
+
+# Stands where the channel will, until the actor has started.
+_NOBODY: Final = Channel()
+
+
+class ChannelHost(Actor[HostMessage]):
+    """One channel's actor.
+
+    Attributes:
+        membership: what it is the channel of.
+        id: its name among the channels of its connection.
+        reason: why it ends, once it does.
+        granted: the join was granted.
+        answered: the join was answered, or needs no answer any more.
+    """
+
+    __slots__ = (
+        "_channel",
+        "_client",
+        "_early",
+        "_failure",
+        "_join_scope",
+        "_make",
+        "_registered",
+        "_socket",
+        "_subscription",
+        "answered",
+        "granted",
+        "id",
+        "membership",
+        "reason",
+    )
+
+    capacity: ClassVar[int] = MAILBOX_CAPACITY
+    overflow: ClassVar[Overflow] = Overflow.REJECT
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - a child's own word
+        membership: Membership,
+        make: ChannelFactory,
+        client: Client,
+    ) -> None:
+        """A host whose join was not asked for yet."""
+        self.id = id
+        self.membership = membership
+        self.reason: str | None = None
+        self.granted = False
+        self.answered = False
+        self._make = make
+        self._channel = _NOBODY
+        self._client = client
+        self._failure: Exception | None = None  # raised by a push handled outside the mailbox
+        self._early: list[tuple[str, Payload]] | None = []  # pushes that wait for the answer
+        self._join_scope: trio.CancelScope | None = None
+        self._registered = False  # with the broker
+        self._subscription: Subscription | None = None
+        self._socket = HostSocket(self, client)
+
+    def child(self) -> ChildSpec:
+        """What a supervisor needs to run it. It lives once."""
+        spec = actor_child(
+            self.id,
+            lambda: self,
+            restart=Restart.TEMPORARY,
+            shutdown_s=self._client.limits.terminate_s,
+        )
+        return replace(spec, start=partial(_live, spec.start, self))
+
+    # For the connection.
+
+    def ask_to_join(self) -> None:
+        """Begin the join; the answer goes to the client by itself."""
+        self.ref.cast(_Join())
+
+    def deliver(self, push: Envelope) -> None:
+        """Take a push, in its turn. Without room it is refused as busy."""
+        if isinstance(self._channel, NowaitChannel):
+            self._handle_nowait(self._channel, push)
+            return
+        try:
+            self.ref.cast(push)
+        except MailboxFull:
+            self.answer(push, Reply.error(BUSY))
+
+    def end(self, reason: str) -> bool:
+        """End in peace, in turn; False if there is no room to ask for it."""
+        try:
+            self.ref.cast(_End(reason))
+        except MailboxFull:
+            return False
+        return True
+
+    def abandon(self, reason: str) -> None:
+        """Nobody waits for this channel any more: give up a join under way."""
+        self.reason = self.reason or reason
+        if self._join_scope is not None:
+            self._join_scope.cancel()
+
+    def notify(self, message: object) -> None:
+        """Have the channel handle a message of the application. Without room it is lost."""
+        with suppress(MailboxFull):
+            self.ref.cast(_Info(message))
+
+    def answer(self, push: Envelope, reply: Reply) -> None:
+        """Answer a push, if its client wants that and the channel is still there."""
+        if push.ref is not None and self.ref.alive:
+            told = {"status": reply.status, "response": reply.response}
+            self._client.send(self.membership.join_ref, push.ref, push.topic, REPLY, told)
+
+    def push(self, event: str, payload: Payload) -> None:
+        """Send an event to the client: after the join's answer, if that is not out yet."""
+        if self._early is None:
+            membership = self.membership
+            self._client.send(membership.join_ref, None, membership.topic, event, payload)
+            return
+        assert len(self._early) < self._client.limits.held_messages, "too many pushes in a join"
+        self._early.append((event, payload))
+
+    def finish(self, *, crashed: bool) -> None:
+        """The actor is gone: be no member any more, and tell the connection."""
+        if self._subscription is not None:
+            self._client.hub.unsubscribe(self._subscription)
+        if self._registered:
+            self._registered = False
+            self._client.broker.unsubscribe(self.membership.topic)
+        ended = Ended(self.reason, self.granted, self.answered, crashed)
+        self._client.channel_ended(self.membership, ended)
+
+    # The actor.
+
+    async def started(self) -> None:
+        """Make the channel. A factory that fails is a join that crashed."""
+        self._channel = self._make()
+
+    async def handle(self, message: HostMessage, reply: CallReply) -> None:
+        """Act on one message."""
+        try:
+            await self._act(message)
+        except Exception:
+            self.reason = self.reason or CRASHED
+            raise
+
+    async def stopping(self) -> None:
+        """Say goodbye, if the join was granted."""
+        if self.granted:
+            await self._channel.terminate(self.reason or CLOSED, self._socket)
+        if self._failure is not None:
+            raise self._failure
+
+    async def _act(self, message: HostMessage) -> None:
+        if isinstance(message, Envelope):
+            self._socket.present = message
+            result = await self._channel.handle_in(message.event, message.payload, self._socket)
+            self._conclude("handle_in", result, message)
+        elif isinstance(message, _Info):
+            await self._inform(message.message)
+        elif isinstance(message, _Join):
+            await self._join()
+        else:
+            self._end_now(message.reason)
+
+    async def _join(self) -> None:
+        topic, client = self.membership.topic, self._client
+        with trio.CancelScope() as self._join_scope, trio.fail_after(client.limits.join_s):
+            self._subscription = client.hub.subscribe(topic, client.outbox)
+            self._registered = True
+            await client.broker.subscribe(topic)
+            payload = self.membership.join.payload
+            result = await self._channel.join(topic, payload, self._socket)
+            self._conclude_join(result)
+        if self._join_scope.cancelled_caught:
+            self.stop()
+        self._join_scope = None
+
+    def _conclude_join(self, result: object) -> None:
+        if self.membership.replaced or self.reason is not None:
+            self.stop()
+        elif isinstance(result, JoinRefused):
+            self._refuse(result.response)
+        elif not isinstance(result, Joined):
+            raise self._illegal("join", (Joined, JoinRefused), result)
+        elif self._subscription is not None and self._subscription.lost:
+            self._refuse(BUSY)
+        else:
+            self._grant(result)
+
+    def _grant(self, joined: Joined) -> None:
+        """Answer and let go: nothing in here waits, so nothing comes between."""
+        self.granted = True
+        self._answer_join(Reply.ok(joined.response))
+        early, self._early = self._early or [], None
+        for message in joined.replay:
+            self.push(message.event, message.payload)
+        for event, payload in early:
+            self.push(event, payload)
+        assert self._subscription is not None, "a member was subscribed before it was asked"
+        self._client.hub.release(self._subscription, _last_position(joined))
+        self._client.channel_joined(self.membership)
+
+    def _refuse(self, response: Payload) -> None:
+        self._answer_join(Reply.error(response))
+        self.stop()
+
+    def _answer_join(self, reply: Reply) -> None:
+        self.answered = True
+        self.answer(self.membership.join, reply)
+
+    def _handle_nowait(self, channel: NowaitChannel, push: Envelope) -> None:
+        """Act on a push outside the mailbox; what it raises crashes this channel all the same."""
+        if self.reason is not None:
+            return
+        self._socket.present = push
+        try:
+            result = channel.handle_in_nowait(push.event, push.payload, self._socket)
+            self._conclude("handle_in_nowait", result, push)
+        except Exception as error:  # noqa: BLE001 - raised again in the actor, whose crash it is
+            self._failure = error
+            self._end_now(CRASHED)
+
+    def _conclude(self, method: str, result: InResult, push: Envelope) -> None:
+        """Act on what a handler returned."""
+        if isinstance(result, NoReply):
+            return
+        if isinstance(result, Reply):
+            self.answer(push, result)
+        elif isinstance(result, Stop):
+            if result.reply is not None:
+                self.answer(push, result.reply)
+            self._end_now(STOPPED)
+        else:
+            raise self._illegal(method, (Reply, NoReply, Stop), result)
+
+    async def _inform(self, message: object) -> None:
+        result = await self._channel.handle_info(message, self._socket)
+        if isinstance(result, Stop):
+            self._end_now(STOPPED)
+        elif result is not None and not isinstance(result, NoReply):
+            raise self._illegal("handle_info", (NoReply, Stop, type(None)), result)
+
+    def _end_now(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self.stop()
+
+    def _illegal(self, method: str, legal: tuple[type, ...], result: object) -> IllegalResult:
+        return IllegalResult(f"{type(self._channel).__name__}.{method}", legal, result)
+
+
+class HostSocket:
+    """The `ChannelSocket` of one host."""
+
+    __slots__ = ("_client", "_host", "present")
+
+    def __init__(self, host: ChannelHost, client: Client) -> None:
+        self._host = host
+        self._client = client
+        self.present: Envelope | None = None  # the push being handled
+
+    @property
+    def assigns(self) -> Any:
+        """Who this is."""
+        return self._client.assigns
+
+    @property
+    def topic(self) -> str:
+        """The topic joined."""
+        return self._host.membership.topic
+
+    def push(self, event: str, payload: Payload) -> None:
+        """Send an event to this client alone."""
+        self._host.push(event, payload)
+
+    def broadcast(self, event: str, payload: Payload) -> None:
+        """Send an event to all members of the topic."""
+        self._client.broadcast(self.topic, event, payload)
+
+    def reply_later(self) -> "HostLaterReply":
+        """Keep the push being handled."""
+        assert self.present is not None, "reply_later is for handle_in"
+        return HostLaterReply(self._host, self.present)
+
+    def notify(self, message: object) -> None:
+        """Have `handle_info` called."""
+        self._host.notify(message)
+
+
+class HostLaterReply:
+    """The way to answer one push later."""
+
+    __slots__ = ("_host", "_push")
+
+    def __init__(self, host: ChannelHost, push: Envelope) -> None:
+        self._host = host
+        self._push: Envelope | None = push
+
+    def send(self, reply: Reply) -> None:
+        """Answer, once."""
+        assert self._push is not None, "a push is answered once"
+        push, self._push = self._push, None
+        self._host.answer(push, reply)
+
+
+def _last_position(joined: Joined) -> int | None:
+    """The last place that the client has seen when its join is answered."""
+    positions = [message.position for message in joined.replay if message.position is not None]
+    if joined.position is not None:
+        positions.append(joined.position)
+    return max(positions, default=None)
+
+
+async def _live(start: Start, host: ChannelHost, life: Lifeline) -> None:
+    """The actor's life, and word of its end however it came."""
+    crashed = True
+    try:
+        await start(life)
+        crashed = False
+    finally:
+        host.finish(crashed=crashed)

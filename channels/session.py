@@ -1,0 +1,201 @@
+"""One client, from its handshake to its goodbye.
+
+Theory of operation. A *reception* answers the request. It makes the connection before it answers,
+since the client may speak as soon as the answer is out. A *session* then takes the messages that
+trio-websocket read, those the inbound lane did not lift, in a scope that three things end: the
+peer, the idle clock, and a verdict. The goodbye is a close frame, where the client may hear it,
+and at the same time the end of its channels, each within a deadline.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+import trio
+from trio_websocket import (
+    ConnectionClosed,
+    WebSocketConnection,
+    WebSocketRequest,
+    wrap_server_stream,
+)
+
+from channels.connection import Connection, Surroundings, Verdict
+from channels.frames import IDLE
+from channels.handshake import ConnectRefused, examine
+from channels.limits import DECODED_MESSAGES_MAX, RECEIVE_BYTES
+from channels.websocket import Wire
+
+# Why trio-websocket says a connection ended, in one word. Any other code is the client's goodbye.
+_REASONS: Final = {
+    1002: "protocol_error",
+    1006: "lost",
+    1007: "invalid_data",
+    1009: "too_large",
+}
+
+
+class SocketHandler(Protocol):
+    """What an application decides about connections."""
+
+    async def connect(
+        self,
+        params: Mapping[str, Any],
+        token: str | None,
+        headers: Mapping[str, str],
+        address: str,
+    ) -> Any:
+        """Who this is, or a `ConnectRefused`.
+
+        Args:
+            params: the query without its token; nested names are nested mappings.
+            token: from the subprotocol or the query; not verified.
+            headers: of the request, names in lower case.
+            address: of the peer; empty where the stream has none.
+
+        Returns:
+            Anything but a `ConnectRefused` becomes the `assigns` of the client's channels.
+        """
+
+
+class Reception:
+    """Answers one request."""
+
+    def __init__(
+        self,
+        handler: SocketHandler,
+        around: Surroundings,
+        address: str,
+        refused: ConnectRefused | None,
+    ) -> None:
+        """A reception for one client.
+
+        Args:
+            handler: decides who may connect.
+            around: what connections share.
+            address: of the peer.
+            refused: why nobody may, if so.
+        """
+        self.status = 0
+        """The HTTP status of a refusal; 0 where none was written."""
+        self._handler = handler
+        self._around = around
+        self._address = address
+        self._refused = refused
+
+    async def shake_hands(self, wire: Wire, nursery: trio.Nursery) -> "Session | None":
+        """Answer the request. None if the client was refused, or was too slow, or left.
+
+        Raises:
+            Exception: the application's `connect` failed; the client was told 500.
+        """
+        limits = self._around.limits
+        with trio.move_on_after(limits.handshake_s) as scope:
+            wire.on_lost = lambda _reason: scope.cancel()
+            request = await wrap_server_stream(
+                nursery,
+                wire,
+                message_queue_size=DECODED_MESSAGES_MAX,
+                max_message_size=limits.message_bytes,
+                receive_buffer_size=RECEIVE_BYTES,
+            )
+            with suppress(ConnectionClosed):  # the client did not wait for the answer
+                return await self._answer(request, wire, nursery)
+        return None
+
+    async def _answer(
+        self, request: WebSocketRequest, wire: Wire, nursery: trio.Nursery
+    ) -> "Session | None":
+        asked = examine(request.path, request.proposed_subprotocols, self._around.router.path)
+        refused = self._refused or (asked if isinstance(asked, ConnectRefused) else None)
+        if refused is not None or isinstance(asked, ConnectRefused):
+            await self._reject(request, refused or ConnectRefused())
+            return None
+        headers = {
+            name.decode().lower(): value.decode("latin-1") for name, value in request.headers
+        }
+        try:
+            assigns = await self._handler.connect(asked.params, asked.token, headers, self._address)
+        except Exception:
+            await self._reject(request, ConnectRefused(500))
+            raise
+        if isinstance(assigns, ConnectRefused):
+            await self._reject(request, assigns)
+            return None
+        connection = Connection(assigns, wire.outbox, nursery, self._around)
+        wire.lift = connection.receive
+        # It begins while the answer is written, so it is there when the first join comes.
+        nursery.start_soon(connection.run_channels)
+        websocket = await request.accept(subprotocol=asked.subprotocol)
+        return Session(connection, wire, websocket)
+
+    async def _reject(self, request: WebSocketRequest, refused: ConnectRefused) -> None:
+        self.status = refused.status
+        headers = [(b"connection", b"close")]
+        if refused.text:
+            headers.append((b"content-type", b"text/plain; charset=utf-8"))
+        await request.reject(
+            refused.status, extra_headers=headers, body=refused.text.encode() or None
+        )
+
+
+class Session:
+    """A client that was let in."""
+
+    def __init__(self, connection: Connection, wire: Wire, websocket: WebSocketConnection) -> None:
+        """A session about to begin. From here on what ends the wire ends the connection."""
+        self.connection = connection
+        self._wire = wire
+        self._websocket = websocket
+        wire.on_lost = self._lost
+        wire.close_code = self._close_code
+
+    async def run(self) -> None:
+        """Converse until the end, and say goodbye.
+
+        Raises:
+            Exception: a bug of ours that ended the connection; the client was told 1011.
+        """
+        await self._converse()
+        verdict = self.connection.verdict
+        assert verdict is not None, "no end without a reason"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.connection.end_channels)
+            if verdict.code is not None:
+                nursery.start_soon(self._say_goodbye, verdict.code, verdict.reason)
+        if self.connection.failure is not None:
+            raise self.connection.failure
+
+    async def _converse(self) -> None:
+        """Take messages of the slow lane until the peer, the clock or a verdict ends it."""
+        connection, wire = self.connection, self._wire
+        with connection.scope as scope:
+            scope.deadline = trio.current_time() + connection.limits.idle_s
+            wire.idle_scope = scope
+            try:
+                while True:
+                    self._take(await self._websocket.get_message())
+                    wire.consumed()
+            except ConnectionClosed:
+                self._lost("closed")
+        wire.idle_scope = None
+        connection.end(Verdict("idle", IDLE))  # unless there was another reason
+
+    def _take(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            self.connection.receive(message)
+        else:
+            self.connection.count_offence()  # binary frames carry no messages yet
+
+    async def _say_goodbye(self, code: int, reason: str) -> None:
+        with trio.move_on_after(self.connection.limits.close_s):
+            await self._websocket.aclose(code, reason)
+
+    def _lost(self, reason: str) -> None:
+        """The wire cannot go on."""
+        if reason == "closed":
+            reason = _REASONS.get(self._close_code() or 0, "left")
+        self.connection.end(Verdict(reason))
+
+    def _close_code(self) -> int | None:
+        closed = self._websocket.closed
+        return None if closed is None else int(closed.code)
