@@ -6,10 +6,7 @@ global; the order of the supervisor's children is the order in which parts need 
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
-
-from channels.broker_redis import RedisBroker
-from channels.endpoint import Endpoint
+from typing import Final, cast
 
 from actors import (
     Backoff,
@@ -47,7 +44,11 @@ from app.storage.redis import RedisBus
 from app.telemetry import Telemetry
 from app.transactions.service import Transactions
 from channels.broker import Broker, MemoryBroker
+from channels.broker_redis import RedisBroker
+from channels.channel import ChannelFactory
+from channels.endpoint import Endpoint
 from channels.hub import Hub
+from channels.limits import Limits
 from channels.router import Router
 
 # Parts of a node are few and each stands for many: more crashes than these in a minute are no
@@ -117,7 +118,14 @@ class Node:
         )
         self._sales = Sales(self._database)
         self._readiness = Readiness({"database": self._look}, self._emit)
-        self._endpoint = Endpoint(TokenHandler(tokens), self._topics(), self._hub, self._broker)
+        self._endpoint = Endpoint(
+            TokenHandler(tokens),
+            self._topics(),
+            self._hub,
+            self._broker,
+            Limits(drain_s=settings.drain_seconds),
+            emit=self._emit,
+        )
         self._listener = self._listen(tokens)
         self._port = 0
 
@@ -166,10 +174,13 @@ class Node:
         return DynamicSupervisor(name, max_children=most, emit=self._emit)
 
     def _topics(self) -> Router:
-        routes = [("sale:*", lambda: SaleChannel(self._sales, self._transactions, self._checkouts))]
+        routes: list[tuple[str, ChannelFactory]] = [("sale:*", self._sale_channel)]
         if self._settings.bench_rooms:
             routes.append(("bench:*", BenchChannel))
         return Router(routes)
+
+    def _sale_channel(self) -> SaleChannel:
+        return SaleChannel(self._sales, self._transactions, self._checkouts)
 
     def _listen(self, tokens: Tokens) -> Listener:
         services = Services(
@@ -203,7 +214,7 @@ class Node:
         """The listener, with its port remembered."""
 
         def opened() -> None:
-            self._port = int(told.value)  # type: ignore[call-overload]
+            self._port = cast(int, told.value)
             life.ready(self._port)
 
         told = Lifeline(supervisor=life.supervisor, emit=life.emit, on_ready=opened)
@@ -219,6 +230,7 @@ class Node:
         watch("annex", self._annex.statistics)
         watch("database", self._database.statistics)
         watch("broker", self._broker.statistics)
+        watch("socket", self._endpoint.statistics)
         watch("hub", self._hub.statistics)
         watch("feed", self._feed.statistics)
         watch("relay", self._relay.statistics)
