@@ -20,6 +20,7 @@ from app.http.message import RefusedError, Request, Response
 from app.http.problem import problem
 from app.http.services import Services
 from app.storage.errors import StorageDown
+from app.telemetry.log import fresh_context
 
 Handler = Callable[[Services, Request], Awaitable[Response]]
 Observe = Callable[[str, str, int, float], None]
@@ -118,11 +119,12 @@ class Router:
         began = trio.current_time()
         found = self._find(request)
         pattern = next(iter(found.values()))[0].pattern if found else _UNMATCHED
-        response = problem(early) if early else await self._answer(request, found, pattern)
+        with fresh_context(request=new_id("req")):
+            response = problem(early) if early else await self._answer(request, found, pattern)
+            self._tell(request.method, pattern, response.status, trio.current_time() - began)
         if request.method == "HEAD":
             length = ("Content-Length", str(len(response.body)))
             response = replace(response, headers=(*response.headers, length), body=b"")
-        self._tell(request.method, pattern, response.status, trio.current_time() - began)
         return replace(response, headers=response.headers + _ALWAYS)
 
     def _find(self, request: Request) -> dict[str, tuple[Route, dict[str, str]]]:

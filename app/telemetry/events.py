@@ -112,6 +112,28 @@ TABLE: Final = (
         "check error",
         "A readiness check did not pass.",
     ),
+    # The socket and the way between nodes
+    _event("socket.opened", "debug", "address", "A client's WebSocket connection began."),
+    _event("socket.closed", "debug", "reason address", "A client's connection ended."),
+    _event(
+        "socket.refused",
+        "info",
+        "status address",
+        "A WebSocket handshake was refused: no valid token, or no room.",
+    ),
+    _event(
+        "socket.drained",
+        "info",
+        "connections left",
+        "The node stops: of so many clients, so many had not left in time.",
+    ),
+    _event(
+        "bus.lost",
+        "warning",
+        "error",
+        "Redis is away: messages reach the clients of their own node only.",
+    ),
+    _event("bus.found", "info", "", "Redis is back."),
     # Purchases
     _event(
         "transaction.settled",
@@ -159,7 +181,8 @@ _PAGE: Final = """\
 Each log line is one event: `timestamp` (UTC), `level`, `event` and the event's fields, flat, as one
 JSON object on standard error; on a terminal the same, readable. `AGIO_LOG_LEVEL` says from which
 level on. Each event, logged or not, is counted in the metric `agio_events_total{event="…"}`. Lines
-of level error carry the traceback in `exception`. Passwords and tokens are taken out of every line.
+of level error carry the traceback in `exception`. Lines told while an HTTP request is answered
+carry its id in `request`. Passwords and tokens are taken out of every line.
 
 This page is printed by `agio events` (`make docs` writes it), from the table in
 `app/telemetry/events.py`.

@@ -37,7 +37,6 @@ _BUCKETS: Final = (
     25.0,
 )
 
-# One statistics object, or several of one kind by their names.
 Statistics = Callable[[], object]
 
 
@@ -84,8 +83,8 @@ class Metrics:
 
         Args:
             subject: what the numbers are of, such as "database".
-            statistics: returns a dataclass, or a mapping of names to dataclasses of one class;
-                the names become the label `name`. Fields that are not numbers are left out.
+            statistics: returns a dataclass. A field that maps names to numbers gets the label
+                `name`; one that is neither a number nor such a mapping is left out.
             counters: the fields that only ever grow.
         """
         watched = _Watched(subject, statistics, frozenset(counters))
@@ -112,35 +111,23 @@ class _Watched(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """One family a field."""
-        found = self._statistics()
-        named = found if isinstance(found, Mapping) else {None: found}
-        families: dict[str, Any] = {}
-        for name, statistics in named.items():
-            for field, value in _numbers(statistics):
-                if field not in families:
-                    families[field] = self._family(
-                        field, type(statistics), labelled=name is not None
-                    )
-                families[field].add_metric([] if name is None else [name], value)
-        return iter(families.values())
+        """One family for each field."""
+        statistics = self._statistics()
+        assert is_dataclass(statistics), f"statistics() returned {statistics!r}, no dataclass"
+        for field in fields(statistics):
+            value = getattr(statistics, field.name)
+            if isinstance(value, int | float | Mapping):
+                yield self._family(field.name, value, _help(type(statistics), field.name))
 
-    def _family(self, field: str, kind: type, *, labelled: bool) -> Any:
-        unit = re.sub("_s$", "_seconds", field)
+    def _family(self, field: str, value: Any, told: str) -> Metric:
         make = CounterMetricFamily if field in self._counters else GaugeMetricFamily
-        return make(
-            f"agio_{self._subject}_{unit}",
-            _help(kind, field),
-            labels=["name"] if labelled else [],
-        )
-
-
-def _numbers(statistics: object) -> Iterator[tuple[str, float]]:
-    assert is_dataclass(statistics), f"statistics() returned {statistics!r}, no dataclass"
-    for field in fields(statistics):
-        value = getattr(statistics, field.name)
-        if isinstance(value, int | float):
-            yield field.name, float(value)
+        name = f"agio_{self._subject}_{re.sub('_s$', '_seconds', field)}"
+        if not isinstance(value, Mapping):
+            return make(name, told, value=value)
+        family = make(name, told, labels=["name"])
+        for label, number in value.items():
+            family.add_metric([str(label)], number)
+        return family
 
 
 def _help(kind: type, field: str) -> str:

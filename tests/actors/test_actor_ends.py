@@ -309,7 +309,7 @@ async def test_a_ref_belongs_to_one_life() -> None:
 async def test_a_name_is_taken_once() -> None:
     """A second actor of a name fails to start, and the first keeps its name."""
     registry = Registry()
-    specs = [actor_child(id, Doer, registry=registry) for id in ("x", "y")]  # noqa: A001
+    specs = [actor_child(id, Doer, registry=registry) for id in ("x", "y")]  # noqa: A001 - a spec's own word
     async with running(tree := DynamicSupervisor("dyn", max_children=3)):
         x = await tree.start_child(specs[0])
         with pytest.raises(NameTaken, match="x is registered already"):

@@ -26,13 +26,19 @@ def _told() -> Iterator[tuple[str, str, ast.Call]]:
 
 def _told_in(source: Source) -> Iterator[tuple[str, str, ast.Call]]:
     for called, call in source.calls:
-        literals = [
-            argument.value
-            for argument in call.args
-            if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-        ]
-        if called.split(".")[-1].lstrip("_") in {"emit", "write_line"} and literals:
-            yield literals[-1], f"{source.name}:{call.lineno}", call
+        if called.split(".")[-1].lstrip("_") in {"emit", "write_line"}:
+            for name in _names(call):
+                yield name, f"{source.name}:{call.lineno}", call
+
+
+def _names(call: ast.Call) -> Iterator[str]:
+    """The names of events among a call's arguments, also where one of two is told."""
+    for argument in call.args:
+        either = [argument.body, argument.orelse] if isinstance(argument, ast.IfExp) else [argument]
+        for each in either:
+            name = str(each.value) if isinstance(each, ast.Constant) else ""
+            if NAME.fullmatch(name):
+                yield name
 
 
 def test_every_event_told_is_in_the_table() -> None:

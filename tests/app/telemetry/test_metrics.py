@@ -1,6 +1,6 @@
 """Metrics: what is counted, what is read when scraped, and under which names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,6 +18,7 @@ class PoolStatistics:
         served: blocks served.
         waited_s: how long they waited.
         connected: whether it is.
+        closed: connections closed, by reason.
     """
 
     place: str = "db"
@@ -25,6 +26,7 @@ class PoolStatistics:
     served: int = 10
     waited_s: float = 0.5
     connected: bool = True
+    closed: dict[str, int] = field(default_factory=dict)
 
 
 def _samples(metrics: Metrics) -> dict[str, float]:
@@ -84,12 +86,13 @@ def test_the_docstring_explains_a_number() -> None:
     assert "# HELP agio_pool_in_use connections that work, or that wait for their answer." in text
 
 
-def test_several_of_a_kind_are_told_apart_by_name() -> None:
-    """A mapping of names to statistics becomes one metric with a label."""
+def test_a_field_of_several_numbers_tells_them_apart_by_name() -> None:
+    """A mapping of names to numbers becomes one metric with a label."""
     metrics = Metrics()
-    metrics.watch("pool", lambda: {"a": PoolStatistics(in_use=1), "b": PoolStatistics(in_use=2)})
+    metrics.watch("pool", lambda: PoolStatistics(closed={"idle": 1, "broken": 2}))
     samples = _samples(metrics)
-    assert (samples["agio_pool_in_use,name=a"], samples["agio_pool_in_use,name=b"]) == (1, 2)
+    closed = (samples["agio_pool_closed,name=idle"], samples["agio_pool_closed,name=broken"])
+    assert closed == (1, 2)
 
 
 def test_a_subject_watched_again_replaces_the_first() -> None:
