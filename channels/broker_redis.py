@@ -1,10 +1,9 @@
 """The broker of a node that has others beside it, over any bus; in production Redis or Valkey.
 
 Theory of operation. Publishing puts a message into a bounded queue and goes on; one task sends the
-queue over the bus, a batch at a time, so a burst costs one crossing. Members of a topic are counted,
-and a topic is *wanted* while it has any. One other task makes the bus's subscriptions equal to what
-is wanted; what changes meanwhile is its next round, so a topic that is left and joined again in
-between ends up subscribed.
+queue over the bus, a batch at a time, so a burst costs one crossing. A topic is *wanted* while
+it has members here. One other task makes the bus's subscriptions equal to what is wanted; what
+changes meanwhile is its next round, so a topic left and joined again in between ends up subscribed.
 
 Each message begins with the name of its node, and a node drops its own: its members were served
 directly, before anything was sent.
@@ -19,7 +18,7 @@ from typing import Final
 
 import trio
 
-from actors import Emit, Lifeline, drop_event
+from actors import Lifeline
 from actors.wakeup import Wakeup
 from channels.broker import BrokerStatistics, Bus, BusMessage, OnRaw, OnRemote, RawChannels
 from channels.errors import BusDown
@@ -36,19 +35,17 @@ _SEPARATOR: Final = b" "
 class RedisBroker:
     """Broadcasts between nodes over a bus."""
 
-    def __init__(self, bus: Bus, node: str, *, emit: Emit = drop_event) -> None:
+    def __init__(self, bus: Bus, node: str) -> None:
         """A broker not running yet; what is published meanwhile waits.
 
         Args:
             bus: of this broker alone.
             node: the name of this node, like no other's; without spaces.
-            emit: takes `bus.lost` and `bus.found`.
         """
         assert node, "a node has a name"
         assert " " not in node, f"{node!r}: a node's name has no spaces"
         self._bus = bus
         self._mark = node.encode() + _SEPARATOR
-        self._emit = emit
         self._raw = RawChannels()
         self._on_remote: OnRemote | None = None
         self._members: defaultdict[str, int] = defaultdict(int)
@@ -155,12 +152,12 @@ class RedisBroker:
     async def _send(self, batch: list[BusMessage]) -> None:
         try:
             await self._bus.publish(batch)
-        except BusDown as error:
+        except BusDown:
             self._dropped += len(batch)
-            self._note(error)
+            self._connected = False
         else:
             self._published += len(batch)
-            self._note(None)
+            self._connected = True
 
     async def _subscribe_forever(self) -> None:
         while True:
@@ -177,19 +174,11 @@ class RedisBroker:
                 await self._bus.unsubscribe(less)
             if more:
                 await self._bus.subscribe(more)
-        except BusDown as error:
-            self._note(error)  # the bus keeps the wishes, so they count as made
+        except BusDown:
+            self._connected = False  # the bus keeps the wishes, so they count as made
         self._subscribed.update(more)
         self._subscribed.difference_update(less)
         for channel in more:
             heard = self._waiting.pop(channel, None)
             if heard is not None:
                 heard.set()
-
-    def _note(self, error: BusDown | None) -> None:
-        """Tell of the bus, once a change."""
-        connected = error is None
-        if connected is self._connected:
-            return
-        self._connected = connected
-        self._emit("bus.found" if connected else "bus.lost", {} if connected else {"error": error})

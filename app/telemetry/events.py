@@ -130,10 +130,10 @@ TABLE: Final = (
     _event(
         "bus.lost",
         "warning",
-        "error",
+        "place reason",
         "Redis is away: messages reach the clients of their own node only.",
     ),
-    _event("bus.found", "info", "", "Redis is back."),
+    _event("bus.connected", "info", "place", "Redis is there, or is back."),
     # Purchases
     _event(
         "transaction.settled",
