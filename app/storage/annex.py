@@ -130,14 +130,9 @@ class Annex:
 
     async def _wait_for_end(self, life: Lifeline) -> None:
         """Return at a stop; raise where the thread or a callback failed."""
-        async with trio.open_nursery() as nursery:
-
-            async def watch(signal: trio.Event) -> None:
-                await signal.wait()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(watch, life.stop_requested)
-            nursery.start_soon(watch, self._ended)
+        with trio.CancelScope() as scope:
+            life.on_stop(scope.cancel)
+            await self._ended.wait()
         if self._failure is not None or self._ended.is_set():
             raise AnnexDown("the annex ended by itself") from self._failure
 

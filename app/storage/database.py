@@ -18,7 +18,8 @@ no LISTEN, no session advisory lock. Those are for `session`.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, TypeVarTuple
 
@@ -61,6 +62,17 @@ _DOWN: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     *_CONFLICTS,
+)
+
+# The driver finds a connection in a state in which it cannot be used.
+_UNUSABLE: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+# How a connection that broke while it was idle shows itself.
+_BROKE_IDLE: Final = (
+    *_UNUSABLE,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    ConnectionError,
 )
 
 
@@ -247,19 +259,45 @@ class Database:
         readonly: bool,
     ) -> T:
         """Run `fn` in one atomic block on a connection of the pool."""
-        pool, connection = await self._acquire()
+        pool, connection, block = await self._begin(isolation, readonly=readonly)
         self._in_use += 1
         try:
-            async with connection.transaction(isolation=isolation, readonly=readonly):
+            async with _ending(block):
                 return await fn(connection, *args)
-        except asyncpg.InterfaceError as error:
+        except _UNUSABLE as error:
             # The driver says so where a connection broke earlier; else we misused it.
-            if _is_gone(connection):
-                raise self._down(error) from error
-            raise
+            if not isinstance(error, asyncpg.InternalClientError) and not _is_gone(connection):
+                raise
+            _cut(connection)
+            raise self._down(error) from error
         finally:
             self._in_use -= 1
             await pool.release(connection)
+
+    async def _begin(self, isolation: str, *, readonly: bool) -> tuple[Any, Any, Any]:
+        """The pool, a connection of it, and the block that was begun on that.
+
+        That no block begins on it is how an idle connection that broke is noticed, and all break
+        when the server restarts. Nothing was done on it, so the next is tried, and at last one that
+        is new.
+        """
+        error: Exception | None = None
+        for _ in range(self._pool_size + 1):
+            pool, connection = await self._acquire()
+            block = connection.transaction(isolation=isolation, readonly=readonly)
+            try:
+                await block.start()
+            except _BROKE_IDLE as broke:
+                error = broke
+                _cut(connection)
+                await pool.release(connection)
+            except BaseException:
+                await pool.release(connection)
+                raise
+            else:
+                return pool, connection, block
+        assert error is not None, "a pool has connections"
+        raise self._down(error) from error
 
     async def _acquire(self) -> tuple[Any, Any]:
         """The pool and a connection of it, within `POSTGRES_ACQUIRE_S`."""
@@ -316,6 +354,25 @@ async def _keep_as_it_is(connection: object) -> None:
 
 async def _prove(connection: ReadConnection) -> None:
     """A block that began has had an answer."""
+
+
+@asynccontextmanager
+async def _ending(block: Any) -> AsyncIterator[None]:
+    """Commit the block, or roll it back where something was raised, and raise that on."""
+    try:
+        yield
+    except BaseException:
+        # Where this fails the connection is broken or the pool ends the block.
+        with suppress(Exception):
+            await block.rollback()
+        raise
+    await block.commit()
+
+
+def _cut(connection: Any) -> None:
+    """Close a pooled connection that is of no more use; the pool opens another."""
+    with suppress(asyncpg.InterfaceError):  # the pool has taken it back already
+        connection.terminate()
 
 
 def _is_gone(connection: Any) -> bool:

@@ -129,11 +129,10 @@ class RedisBus:
     async def run(self, life: Lifeline) -> None:
         """Listen until a stop is asked for; ready at once, Redis or no Redis."""
         self._emit = life.emit
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._annex.call, self._listen_forever)
+        with trio.CancelScope() as scope:
+            life.on_stop(scope.cancel)
             life.ready()
-            await life.stop_requested.wait()
-            nursery.cancel_scope.cancel()
+            await self._annex.call(self._listen_forever)
 
     def attach(self, on_message: OnBusMessage) -> None:
         """Say where messages go. Once, before anything else."""

@@ -10,20 +10,15 @@ as long as they do, and each test has a trio loop of its own.
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import trio
 
 from actors import run_root
 from app.storage.embedded import EmbeddedPostgres, EmbeddedValkey, StateFolder, find_valkey
-
-# What the servers may need there, with room to spare.
-_ROOM_BYTES: Final = 1 << 30
+from tests.support.folders import folder_for_servers
 
 
 async def serve(folder: Path) -> None:
@@ -53,24 +48,8 @@ async def _standard_input_ends() -> None:
 
 def main() -> None:
     """Run the servers in a folder of their own and remove it afterwards."""
-    # As root, the servers run as a user who must be able to enter it.
-    folder = Path(tempfile.mkdtemp(prefix="agio-test-", dir=_in_memory()))
-    folder.chmod(0o711)
-    try:
+    with folder_for_servers() as folder:
         trio.run(serve, folder / "state")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _in_memory() -> str | None:
-    """A place in memory where there is one: copying a database takes 12 ms there, else 300."""
-    place = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
-    if not place.is_dir() or not os.access(place, os.W_OK):
-        return None
-    # The servers' binaries may have to be copied there and run.
-    if os.statvfs(place).f_flag & os.ST_NOEXEC or shutil.disk_usage(place).free < _ROOM_BYTES:
-        return None
-    return str(place)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from app.limits import (
     EMBEDDED_STOP_S,
 )
 from app.storage.embedded.binaries import find_package, runnable
-from app.storage.embedded.server_process import ServerProcess, run_until_stopped
+from app.storage.embedded.server_process import ServerProcess
 from app.storage.embedded.state_folder import StateFolder
 from app.storage.errors import StartupError
 from app.storage.named_sql import load_queries
@@ -110,19 +110,21 @@ class EmbeddedPostgres:
             StartupError: it cannot be made or started.
             ServerEnded: it ended by itself.
         """
-        url = self.url
-        binary = await trio.to_thread.run_sync(
-            runnable, self._package, f"{_BIN}/postgres", self._state
-        )
-        await self._end_stale()
-        if not self._data.exists():
-            await self._make_cluster(binary.parent)
-        server = await self._start(binary)
-        try:
-            life.ready(url)
-            await run_until_stopped(server, life, "PostgreSQL")
-        finally:
-            await server.stop(*_STOP)
+        with trio.CancelScope() as scope:
+            life.on_stop(scope.cancel)
+            url = self.url
+            binary = await trio.to_thread.run_sync(
+                runnable, self._package, f"{_BIN}/postgres", self._state
+            )
+            await self._end_stale()
+            if not self._data.exists():
+                await self._make_cluster(binary.parent)
+            server = await self._start(binary)
+            try:
+                life.ready(url)
+                await server.wait_for_crash()
+            finally:
+                await server.stop(*_STOP)
 
     # The cluster ---------------------------------------------------------------------------------
 

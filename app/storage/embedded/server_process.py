@@ -13,21 +13,24 @@ order.
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import trio
 
-from actors import Lifeline
 from app.limits import EMBEDDED_POLL_S
 from app.storage.embedded.run_as import ENVIRONMENT, RunAs
 from app.storage.errors import ServerEnded
 
 _PR_SET_PDEATHSIG: Final = 1
+
+# How PostgreSQL and Valkey mark a line that says why they end.
+_ALARM: Final = re.compile(r"(FATAL|PANIC|initdb: error|Fatal|Failed|Could not)\b")
 
 # Loaded here, since between fork and exec nothing may be loaded.
 _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -55,6 +58,7 @@ class ServerProcess:
             standard_input: what it reads, then the end; less than a pipe holds, 4 KB.
         """
         self.log = log
+        self._command = tuple(command)
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             self._child = subprocess.Popen(  # noqa: S603 - our own commands
@@ -74,7 +78,7 @@ class ServerProcess:
         self._feed(standard_input)
 
     def __repr__(self) -> str:
-        return f"<ServerProcess {self.pid}, {self._child.args!r}>"
+        return f"<ServerProcess {self.pid}, {self._command[0]}>"
 
     def _feed(self, text: str) -> None:
         assert self._child.stdin is not None, "stdin was asked for"
@@ -102,6 +106,16 @@ class ServerProcess:
                 await trio.sleep(EMBEDDED_POLL_S)
         return status
 
+    async def wait_for_crash(self) -> NoReturn:
+        """Wait until it ended, when nobody asked it to.
+
+        Raises:
+            ServerEnded: it did.
+        """
+        status = await self.wait()
+        name = Path(self._command[0]).name
+        raise ServerEnded(f"{name} ended by itself, status {status}: {self.last_words()}")
+
     async def stop(self, *steps: tuple[signal.Signals, float]) -> None:
         """Send each signal and wait so many seconds, until it ended; SIGKILL at last.
 
@@ -116,26 +130,10 @@ class ServerProcess:
                 await self.wait()
 
     def last_words(self) -> str:
-        """The last line of its log, for an error."""
+        """Why it ended, as its log tells: the last line that raises alarm, or the last of all."""
         lines = self.log.read_text("utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
-
-
-async def run_until_stopped(server: ServerProcess, life: Lifeline, name: str) -> None:
-    """Return when a stop is asked for; the server still runs then.
-
-    Raises:
-        ServerEnded: it ended by itself.
-    """
-    async with trio.open_nursery() as nursery:
-
-        async def watch() -> None:
-            status = await server.wait()
-            raise ServerEnded(f"{name} ended, status {status}: {server.last_words()}")
-
-        nursery.start_soon(watch)
-        await life.stop_requested.wait()
-        nursery.cancel_scope.cancel()
+        alarms = [line[found.start() :] for line in lines if (found := _ALARM.search(line))]
+        return (alarms or lines or ["it said nothing"])[-1]
 
 
 def _die_with_us(death_signal: signal.Signals) -> Callable[[], None] | None:

@@ -15,7 +15,7 @@ import trio
 from actors import Lifeline
 from app.limits import EMBEDDED_POLL_S, EMBEDDED_START_S, EMBEDDED_STOP_S, VALKEY_MEMORY_BYTES
 from app.storage.embedded.binaries import find_package, runnable
-from app.storage.embedded.server_process import ServerProcess, run_until_stopped
+from app.storage.embedded.server_process import ServerProcess
 from app.storage.embedded.state_folder import StateFolder
 from app.storage.errors import StartupError
 
@@ -67,9 +67,19 @@ class EmbeddedValkey:
             StartupError: it cannot be started.
             ServerEnded: it ended by itself.
         """
-        url = self.url
-        binary = await trio.to_thread.run_sync(self._runnable)
-        server = ServerProcess(
+        with trio.CancelScope() as scope:
+            life.on_stop(scope.cancel)
+            url = self.url
+            server = self._spawn(await trio.to_thread.run_sync(self._runnable))
+            try:
+                await self._wait_until_ready(server)
+                life.ready(url)
+                await server.wait_for_crash()
+            finally:
+                await server.stop((signal.SIGTERM, EMBEDDED_STOP_S))
+
+    def _spawn(self, binary: Path) -> ServerProcess:
+        return ServerProcess(
             [str(binary), "-"],
             run_as=self._state.run_as,
             log=self._state.log(_NAME),
@@ -77,12 +87,6 @@ class EmbeddedValkey:
             death_signal=signal.SIGKILL,
             standard_input=self._configuration(),
         )
-        try:
-            await self._wait_until_ready(server)
-            life.ready(url)
-            await run_until_stopped(server, life, "Valkey")
-        finally:
-            await server.stop((signal.SIGTERM, EMBEDDED_STOP_S))
 
     def _runnable(self) -> Path:
         """The binary, where the server's user can run it."""

@@ -1,6 +1,5 @@
 """The bus over Redis: order, confirmation, and what happens when Redis goes away."""
 
-import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
