@@ -26,7 +26,7 @@ def _told() -> Iterator[tuple[str, str, ast.Call]]:
 
 def _told_in(source: Source) -> Iterator[tuple[str, str, ast.Call]]:
     for called, call in source.calls:
-        if called.split(".")[-1].lstrip("_") in {"emit", "write_line"}:
+        if called.split(".")[-1].lstrip("_") in {"emit", "tell", "write_line"}:
             for name in _names(call):
                 yield name, f"{source.name}:{call.lineno}", call
 
