@@ -12,9 +12,7 @@ import pytest
 from app.domain.errors import Code, Refusal
 from app.identity.model import Identity, Role
 from app.identity.tokens import (
-    AUDIENCE,
     CLAIMS,
-    ISSUER,
     LEEWAY_SECONDS,
     SECRET_BYTES_MIN,
     TOKEN_CHARACTERS_MAX,
@@ -25,12 +23,9 @@ from app.identity.tokens import (
 SECRET = "a secret of the tests, at least 32 bytes long"
 NOW = 1_800_000_000
 GOOD: dict[str, Any] = {
-    "iss": ISSUER,
-    "aud": AUDIENCE,
     "sub": "demo-buyer",
     "role": "buyer",
     "line": "demo",
-    "iat": NOW,
     "exp": NOW + 60,
     "jti": "0123456789abcdef",
 }
@@ -100,10 +95,6 @@ def test_every_claim_is_required(missing: str) -> None:
 @pytest.mark.parametrize(
     "bent",
     [
-        {"iss": "another"},
-        {"aud": "another"},
-        {"aud": ["agio", "another"]},
-        {"aud": ["agio"]},
         {"sub": 7},
         {"sub": ""},
         {"sub": "no spaces"},
@@ -114,18 +105,17 @@ def test_every_claim_is_required(missing: str) -> None:
         {"role": ["buyer"]},
         {"line": "Upper"},
         {"line": None},
-        {"iat": str(NOW)},
-        {"iat": float(NOW)},
-        {"iat": True},
-        {"iat": NOW + LEEWAY_SECONDS + 1},
         {"exp": str(NOW + 60)},
         {"exp": NOW + 60.5},
-        {"exp": NOW},
-        {"exp": NOW + TTL_SECONDS_MAX + 1},
+        {"exp": NOW + TTL_SECONDS_MAX + LEEWAY_SECONDS + 1},
+        {"exp": True},
+        {"exp": 0},
         {"exp": 10**400},
         {"jti": ""},
         {"jti": 5},
         {"nbf": NOW},
+        {"iss": "another"},
+        {"aud": "agio"},
         {"scope": "everything"},
     ],
 )
@@ -220,3 +210,10 @@ def test_what_would_not_verify_is_not_issued(person: str, line: str, ttl_s: int)
 def test_the_repr_does_not_show_the_secret() -> None:
     """An object of this class in a log tells nothing."""
     assert SECRET not in repr(_tokens())
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_token_fits_the_url_of_a_small_client(role: Role) -> None:
+    """A socket's URL with the token of a usual name in it has at most 255 characters."""
+    token = _tokens().issue(f"demo-{role}", role, "demo", 3600)
+    assert len(f"/socket/websocket?vsn=2.0.0&token={token}") <= 255
