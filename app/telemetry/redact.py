@@ -68,6 +68,9 @@ def redact_text(text: str) -> str:
 
 
 def _spell(value: object) -> str:
+    if isinstance(value, BaseExceptionGroup):
+        # A nursery's wrapping tells nothing; what is inside does.
+        return "; ".join(_spell(error) for error in value.exceptions)
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
     return str(value) if isinstance(value, str) else repr(value)

@@ -71,6 +71,12 @@ def test_an_exception_is_told_without_its_secrets() -> None:
     )
 
 
+def test_a_group_is_told_by_what_is_inside() -> None:
+    """Nurseries wrap exceptions; the reader wants the reason."""
+    group = ExceptionGroup("nursery", [ExceptionGroup("nursery", [KeyError("x")]), OSError("y")])
+    assert redact("error", group) == "KeyError: 'x'; OSError: y"
+
+
 def test_other_objects_are_told_by_their_repr() -> None:
     """What has no type of JSON is shown as a programmer would see it."""
     assert redact("bytes", b"\x00") == "b'\\x00'"
