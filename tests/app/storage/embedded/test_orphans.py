@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,8 +31,9 @@ def parent() -> Iterator[subprocess.Popen[str]]:
         text=True,
     ) as process:
         assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["postgres"]
+        ready = json.loads(process.stdout.readline())
         yield process
+    shutil.rmtree(Path(ready["folder"]).parent, ignore_errors=True)
 
 
 def _family(pid: int) -> list[int]:
