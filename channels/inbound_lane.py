@@ -95,9 +95,11 @@ class InboundLane:
                 self._lift_plain(lift)
             head = _read_head(self._data, self._at)
             if head is None:
-                return self._keep(_HEAD_STEPS.get(self._second_byte(), 2))
+                return self._keep(2)
             if self._offends(head):
                 self._blind = True
+            elif head.size < 0:
+                return self._keep(_HEAD_STEPS[-head.size])
             elif self._fragmented or head.first != _LIFTABLE or head.size > self._message_max:
                 return self._pass_frame(head)
             elif self._at + head.whole > len(self._data):
@@ -144,7 +146,8 @@ class InboundLane:
         if opcode in _DATA:
             wrong = (opcode == _CONTINUATION) != self._fragmented
         else:
-            wrong = opcode not in _PING_PONG or not head.first & FIN or head.size > _CONTROL_MAX
+            short = abs(head.size) <= _CONTROL_MAX
+            wrong = opcode not in _PING_PONG or not head.first & FIN or not short
         return wrong or bool(head.first & _RESERVED_BITS) or not head.sound
 
     def _pass_frame(self, head: "_Head") -> bytes:
@@ -175,16 +178,13 @@ class InboundLane:
         self._wanted = wanted
         return b""
 
-    def _second_byte(self) -> int:
-        return self._data[self._at + 1] & LENGTH if len(self._data) - self._at >= 2 else 0
-
 
 class _Head(NamedTuple):
     """The head of a frame.
 
     Attributes:
         first: its first byte: FIN, reserved bits, opcode.
-        size: bytes of its payload.
+        size: bytes of its payload; where that is not all there, the length's first byte, negated.
         whole: bytes of the frame, head and mask included.
         sound: masked, and its length spelt in the fewest bytes.
     """
@@ -196,7 +196,7 @@ class _Head(NamedTuple):
 
 
 def _read_head(data: bytes, at: int) -> _Head | None:
-    """The head of the frame at a place, mask aside; None if it is not all there."""
+    """The head of the frame at a place, mask aside; None if not even two bytes are there."""
     have = len(data) - at
     if have < 2:
         return None
@@ -204,7 +204,7 @@ def _read_head(data: bytes, at: int) -> _Head | None:
     size = second & LENGTH
     extra = _LENGTH_BYTES.get(size, 0)
     if have < 2 + extra:
-        return None
+        return _Head(first, -size, 0, sound=bool(second & MASKED))
     minimal = True
     if extra:
         size = int.from_bytes(data[at + 2 : at + 2 + extra], "big")

@@ -1,0 +1,190 @@
+"""The inbound lane: with it or without it, the same messages in the same order."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise, takewhile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wsproto import ConnectionType
+from wsproto.connection import Connection, ConnectionState
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
+
+from channels.frames import unmask
+from channels.inbound_lane import InboundLane
+
+MESSAGE_MAX = 200
+KEY = b"\x01\x80\xff\x42"
+
+
+def frame(first: int, payload: bytes, *, key: bytes = KEY, extra: int | None = None) -> bytes:
+    """A client's frame; `extra` spells the length in so many bytes, minimal or not."""
+    size = len(payload)
+    if extra is None:
+        extra = 0 if size < 126 else 2 if size < 65_536 else 8
+    short = {0: size, 2: 126, 8: 127}[extra]
+    spelt = size.to_bytes(extra, "big") if extra else b""
+    return bytes((first, 0x80 | short)) + spelt + key + unmask(payload, key)
+
+
+@dataclass
+class Reader:
+    """What a connection makes of bytes: its messages, its pings, and how it ended."""
+
+    seen: list[tuple[str, object]] = field(default_factory=list)
+    parts: list[str | bytes] = field(default_factory=list)
+    library: Connection = field(default_factory=lambda: Connection(ConnectionType.SERVER))
+    ended: bool = False
+
+    def pass_on(self, data: bytes) -> None:
+        """Give bytes to the library, as trio-websocket does."""
+        if self.ended:
+            return
+        self.library.receive_data(data)
+        for event in takewhile(lambda _: not self.ended, self.library.events()):
+            self.see(event)
+
+    def see(self, event: object) -> None:
+        """Note what the library saw; a message when it is whole."""
+        if isinstance(event, TextMessage | BytesMessage):
+            self.parts.append(bytes(event.data) if isinstance(event, BytesMessage) else event.data)
+            if event.message_finished:
+                self.seen.append(("message", join(self.parts)))
+                self.parts = []
+        elif isinstance(event, CloseConnection):
+            self.seen.append(("close", int(event.code)))
+            self.ended = True
+        else:
+            assert isinstance(event, Ping | Pong)
+            self.seen.append((type(event).__name__, bytes(event.payload)))
+
+    def lift(self, payload: bytes) -> None:
+        """Note a message that the lane lifted."""
+        if not self.ended:
+            assert self.library.state is ConnectionState.OPEN
+            assert self.parts == [], "lifted into a fragmented message"
+            self.seen.append(("message", payload.decode()))
+
+
+def join(parts: list[str | bytes]) -> str | bytes:
+    """The parts of one message, all of one kind."""
+    first = parts[0]
+    return first[:0].join(parts)  # type: ignore[arg-type] # text and bytes do not mix in a message
+
+
+def through_lane(pieces: list[bytes]) -> tuple[list[tuple[str, object]], int]:
+    """What is seen through the lane, and how many messages it says it passed."""
+    reader, lane = Reader(), InboundLane(MESSAGE_MAX)
+    for piece in pieces:
+        lane.feed(piece)
+        while passed := lane.walk(reader.lift):
+            reader.pass_on(passed)
+    return reader.seen, lane.passed
+
+
+def alone(data: bytes) -> list[tuple[str, object]]:
+    """What the library sees by itself."""
+    reader = Reader()
+    reader.pass_on(data)
+    return reader.seen
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    """The same bytes in pieces."""
+    edges = [0, *sorted({place % (len(data) + 1) for place in places}), len(data)]
+    return [data[a:b] for a, b in pairwise(edges) if a < b]
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=90).map(str.encode)
+KEYS = st.sampled_from([b"\0\0\0\0", KEY])
+PLAIN = st.builds(lambda text, key: frame(0x81, text, key=key), TEXTS, KEYS)
+ANY_FRAME = st.builds(
+    lambda first, payload, key: frame(first, payload, key=key),
+    st.sampled_from([0x81, 0x01, 0x80, 0x00, 0x82, 0x89, 0x8A, 0x88, 0xC1, 0x83, 0x09]),
+    TEXTS | st.binary(max_size=260),
+    KEYS,
+)
+ODD = st.sampled_from(
+    [
+        frame(0x81, b"short", extra=2),
+        frame(0x81, b"short", extra=8),
+        frame(0x81, b"x" * 130, extra=8),
+        frame(0x81, b"\xff"),
+        frame(0x81, b"x" * (MESSAGE_MAX + 1)),
+        frame(0x81, b"x" * 66_000),
+        b"\x81\x05plain",
+        b"\x88\x80" + KEY,
+        frame(0x89, b"x" * 126),
+    ]
+)
+
+
+@given(st.lists(PLAIN | ANY_FRAME | ODD, max_size=8), st.lists(st.integers(0, 5000), max_size=8))
+@settings(max_examples=400, deadline=None)
+def test_frames_mean_the_same_through_the_lane(frames: list[bytes], places: list[int]) -> None:
+    """Whatever the frames, and however they are cut into pieces."""
+    data = b"".join(frames)
+    assert alone(data) == through_lane(cut(data, places))[0]
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=8))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_mean_the_same_through_the_lane(data: bytes, places: list[int]) -> None:
+    """Also those that are no frames."""
+    assert alone(data) == through_lane(cut(data, places))[0]
+
+
+def test_byte_by_byte_nothing_changes() -> None:
+    """Plain, fragmented, control and binary frames in one stream."""
+    data = b"".join(
+        [
+            frame(0x81, b"one"),
+            frame(0x89, b"ping"),
+            frame(0x01, b"two-"),
+            frame(0x89, b"within"),
+            frame(0x80, b"parts"),
+            frame(0x81, b"three" * 30),
+            frame(0x82, b"\x00\xff"),
+            frame(0x81, b""),
+            frame(0x88, b"\x03\xe8bye"),
+            frame(0x81, b"after the end"),
+        ]
+    )
+    seen, passed = through_lane([data[n : n + 1] for n in range(len(data))])
+    assert seen == alone(data)
+    assert [what for what, _ in seen].count("message") == 5
+    assert passed == 2, "the fragmented one and the binary one"
+
+
+def test_plain_frames_are_lifted_without_the_library() -> None:
+    """That is what the lane is for."""
+    lane, lifted = InboundLane(MESSAGE_MAX), list[bytes]()
+    lane.feed(frame(0x81, b"a") + frame(0x81, b"b" * 150) + frame(0x81, "é".encode()))
+    assert lane.walk(lifted.append) == b""
+    assert lifted == [b"a", b"b" * 150, "é".encode()]
+
+
+@pytest.mark.parametrize("size", [MESSAGE_MAX, MESSAGE_MAX + 1])
+def test_a_message_is_lifted_up_to_the_bound(size: int) -> None:
+    """A larger one is left to the library, which ends the connection."""
+    lane, lifted = InboundLane(MESSAGE_MAX), list[bytes]()
+    lane.feed(frame(0x81, b"x" * size))
+    assert (lane.walk(lifted.append) == b"") == (size <= MESSAGE_MAX)
+    assert len(lifted) == (size <= MESSAGE_MAX)
+
+
+def test_half_a_large_frame_is_not_kept() -> None:
+    """A client cannot make the lane hold more than one message of allowed size."""
+    lane = InboundLane(MESSAGE_MAX)
+    half = frame(0x81, b"x" * 60_000)[:30_000]
+    lane.feed(half)
+    assert lane.walk(list[bytes]().append) == half
+
+
+def test_one_frame_is_passed_at_a_time() -> None:
+    """So that the library answers a ping before what follows it is acted upon."""
+    lane, lifted = InboundLane(MESSAGE_MAX), list[bytes]()
+    ping, pong = frame(0x89, b"1"), frame(0x8A, b"2")
+    lane.feed(frame(0x81, b"a") + ping + pong + frame(0x81, b"b"))
+    walked = [(lane.walk(lifted.append), list(lifted)) for _ in range(3)]
+    assert walked == [(ping, [b"a"]), (pong, [b"a"]), (b"", [b"a", b"b"])]
