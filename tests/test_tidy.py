@@ -1,5 +1,7 @@
 """The house's rules hold in every file, and each rule catches what it is for."""
 
+import re
+import tomllib
 from itertools import chain
 
 import pytest
@@ -50,6 +52,20 @@ def test_the_lock_to_serve_is_part_of_the_lock() -> None:
     names = {line.split(";")[0].rstrip(" \\") for line in pins["requirements.lock"]}
     serve = {line.split(";")[0].rstrip(" \\") for line in pins["requirements.serve.lock"]}
     assert serve - names == set()
+
+
+def test_the_lock_covers_the_project() -> None:
+    """Whoever adds a dependency runs `make lock`: what is installed comes from the lock alone."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = chain.from_iterable(project["optional-dependencies"].values())
+    wanted = {_name(each) for each in [*project["dependencies"], *extras]} - {project["name"]}
+    pinned = {_name(line) for line in (ROOT / "requirements.lock").read_text("ascii").splitlines()}
+    assert wanted - pinned == set()
+
+
+def _name(requirement: str) -> str:
+    """The distribution that a line asks for."""
+    return re.split(r"[^a-z0-9._-]", requirement.lower(), maxsplit=1)[0]
 
 
 def test_the_whole_tree_is_read() -> None:
