@@ -71,6 +71,7 @@ class NodeClient:
         self._answers: dict[int, dict[str, Any]] = {}
         self.lines: list[dict[str, Any]] = []
         self._arrived = trio.Condition()
+        self._writing = trio.StrictFIFOLock()
 
     async def read(self) -> None:
         """Take in the driver's lines until it ends."""
@@ -93,7 +94,8 @@ class NodeClient:
         mine = self._next_id
         assert self._process.stdin is not None
         line = msgspec.json.encode({"id": mine, "do": command, **arguments})
-        await self._process.stdin.send_all(line + b"\n")
+        async with self._writing:
+            await self._process.stdin.send_all(line + b"\n")
         with trio.fail_after(_ANSWER_SECONDS):
             async with self._arrived:
                 while mine not in self._answers:
