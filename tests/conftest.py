@@ -21,6 +21,7 @@ import trio
 from actors import run_root
 from app.storage import Annex, Database
 from tests.support.databases import Databases
+from tests.support.folders import folder_for_servers
 from tests.support.loop_watch import run_watched
 
 
@@ -30,6 +31,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("trio") is not None:
             item.add_marker(pytest.mark.trio(run=run_watched), append=False)
+
+
+@pytest.fixture
+def state_path() -> Iterator[Path]:
+    """Where a state folder can be made, and embedded servers reach it as root, too; then removed.
+
+    Not `tmp_path`, which is closed to the user they run as: their data would go to /var/lib.
+    """
+    with folder_for_servers() as folder:
+        yield folder / "state"
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ import random
 import secrets
 import socket
 import time
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -60,7 +61,6 @@ class StateFolder:
             ) from error
         try:
             self._check_version()
-            self.home = self._find_home()
         except OSError as error:
             self.close()
             raise StartupError(
@@ -86,6 +86,18 @@ class StateFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    @cached_property
+    def home(self) -> Path:
+        """Where the servers' own files are; found, or made, when it is first asked for.
+
+        Raises:
+            StartupError: it is gone, or there is no place for it.
+        """
+        try:
+            return self._find_home()
+        except OSError as error:
+            raise StartupError(f"cannot use the state folder {self.path}: {error}") from error
 
     # What servers are given ----------------------------------------------------------------------
 

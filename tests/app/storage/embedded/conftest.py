@@ -13,16 +13,9 @@ from tests.support.folders import folder_for_servers
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """Where a state folder can be made that servers reach."""
-    with folder_for_servers() as folder:
-        yield folder / "state"
-
-
-@pytest.fixture
-def state(folder: Path) -> Iterator[StateFolder]:
+def state(state_path: Path) -> Iterator[StateFolder]:
     """An open state folder."""
-    with StateFolder(folder) as state:
+    with StateFolder(state_path) as state:
         yield state
 
 

@@ -42,64 +42,64 @@ def test_one_process_has_it(state: StateFolder) -> None:
     StateFolder(state.path).close()
 
 
-def test_another_version_is_refused(folder: Path) -> None:
+def test_another_version_is_refused(state_path: Path) -> None:
     """A folder of another layout is refused in one line, and left alone."""
-    StateFolder(folder).close()
-    (folder / "version").write_text("2\n")
+    StateFolder(state_path).close()
+    (state_path / "version").write_text("2\n")
     with pytest.raises(StartupError, match=r"is of version '2', this Agio's are of version '1'"):
-        StateFolder(folder)
+        StateFolder(state_path)
     with pytest.raises(StartupError, match="version"):  # and not: in use
-        StateFolder(folder)
+        StateFolder(state_path)
 
 
-def test_a_folder_of_somebody_elses_is_refused(folder: Path) -> None:
+def test_a_folder_of_somebody_elses_is_refused(state_path: Path) -> None:
     """A folder that is not empty and not ours is not touched."""
-    folder.mkdir()
-    (folder / "thesis.txt").write_text("years of work")
+    state_path.mkdir()
+    (state_path / "thesis.txt").write_text("years of work")
     with pytest.raises(StartupError, match="not empty and not a state folder"):
-        StateFolder(folder)
-    assert (folder / "thesis.txt").read_text() == "years of work"
+        StateFolder(state_path)
+    assert (state_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_a_file_in_its_place_is_refused(folder: Path) -> None:
+def test_a_file_in_its_place_is_refused(state_path: Path) -> None:
     """A path that cannot be a folder is refused in one line."""
-    folder.write_text("")
+    state_path.write_text("")
     with pytest.raises(StartupError, match="cannot use the state folder"):
-        StateFolder(folder)
+        StateFolder(state_path)
 
 
-def test_secrets_last(folder: Path) -> None:
+def test_secrets_last(state_path: Path) -> None:
     """A secret is made once and stays; each name has its own."""
-    with StateFolder(folder) as state:
+    with StateFolder(state_path) as state:
         one, other = state.secret("one"), state.secret("other")
-    with StateFolder(folder) as state:
+    with StateFolder(state_path) as state:
         assert (state.secret("one"), state.secret("other")) == (one, other)
     assert one != other
     assert len(one) == 32
 
 
-def test_a_port_lasts(folder: Path) -> None:
+def test_a_port_lasts(state_path: Path) -> None:
     """A server's port is the same at the next start."""
-    with StateFolder(folder) as state:
+    with StateFolder(state_path) as state:
         port = state.port("server")
-    with StateFolder(folder) as state:
+    with StateFolder(state_path) as state:
         assert state.port("server") == port
 
 
-def test_a_port_that_was_taken_is_chosen_again(folder: Path) -> None:
+def test_a_port_that_was_taken_is_chosen_again(state_path: Path) -> None:
     """A port that somebody else listens on is given up, unless that is our own old server."""
-    with StateFolder(folder) as state:
+    with StateFolder(state_path) as state:
         port = state.port("server")
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()
-        with StateFolder(folder) as state:
+        with StateFolder(state_path) as state:
             assert state.port("server", in_use_by_us=True) == port
-        with StateFolder(folder) as state:
+        with StateFolder(state_path) as state:
             chosen = state.port("server")
             assert chosen != port
             assert state.port("server") == chosen
-    with StateFolder(folder) as state:
+    with StateFolder(state_path) as state:
         assert state.port("server") == chosen
 
 
@@ -147,14 +147,22 @@ def test_data_that_is_gone_is_said(tmp_path: Path) -> None:
     with StateFolder(hidden / "state") as state:
         home = state.home
     home.rmdir()
-    with pytest.raises(StartupError, match="which is gone"):
-        StateFolder(hidden / "state")
+    with StateFolder(hidden / "state") as state, pytest.raises(StartupError, match="is gone"):
+        _ = state.home
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_secrets_alone_need_no_place_for_servers(tmp_path: Path) -> None:
+    """Where no server is run, nothing is made outside the folder."""
+    with StateFolder(tmp_path / "state") as state:
+        state.secret("one")
+        assert {file.name for file in state.path.iterdir()} == {"version", "lock", "one.secret"}
 
 
 @_AS_ROOT
-def test_another_users_folder_is_refused(folder: Path) -> None:
+def test_another_users_folder_is_refused(state_path: Path) -> None:
     """A folder that a user made is not mixed with files of root's."""
-    folder.mkdir()
-    os.chown(folder, 65534, 65534)
+    state_path.mkdir()
+    os.chown(state_path, 65534, 65534)
     with pytest.raises(StartupError, match="belongs to user 65534, not to user 0"):
-        StateFolder(folder)
+        StateFolder(state_path)

@@ -38,11 +38,11 @@ async def test_it_answers_those_who_know_its_password(state: StateFolder, annex:
         stop.set()
 
 
-async def test_it_keeps_its_address_and_nothing_else(folder: Path, annex: Annex) -> None:
+async def test_it_keeps_its_address_and_nothing_else(state_path: Path, annex: Annex) -> None:
     """A restart has the same URL and none of the keys."""
     urls = []
     for _ in range(2):
-        with StateFolder(folder) as state:
+        with StateFolder(state_path) as state:
             stop = trio.Event()
             async with trio.open_nursery() as nursery:
                 url = await nursery.start(partial(run_root, EmbeddedValkey(state), stop=stop))
