@@ -30,6 +30,7 @@ class Telemetry:
 
     def __init__(self, sink: Sink) -> None:
         self.metrics: Final = Metrics()
+        self.metrics.watch("log", sink.statistics, counters=["lost"])
         self._sink = sink
 
     def emit(self, name: str, fields: Mapping[str, object]) -> None:

@@ -9,6 +9,7 @@ somebody asks for it.
 
 import threading
 from collections import deque
+from dataclasses import dataclass
 from typing import Final, TextIO
 
 # Lines waiting to be written: some megabytes, a few seconds of the worst storm.
@@ -18,15 +19,24 @@ LINES_MAX: Final = 10_000
 CLOSE_S: Final = 0.5
 
 
-class Sink:
-    """A bounded queue of lines in front of a stream.
+@dataclass(frozen=True, slots=True)
+class SinkStatistics:
+    """The log's way out, now.
 
     Attributes:
-        lost: lines given up because the queue was full.
+        waiting: lines not yet written.
+        lost: lines given up because too many waited.
     """
 
+    waiting: int
+    lost: int
+
+
+class Sink:
+    """A bounded queue of lines in front of a stream."""
+
     def __init__(self, stream: TextIO) -> None:
-        self.lost = 0
+        self._lost = 0
         self._stream = stream
         self._lines: deque[str] = deque()
         self._changed = threading.Condition()
@@ -37,7 +47,7 @@ class Sink:
         """Take one line, without its end. Never blocks, never raises."""
         with self._changed:
             if len(self._lines) >= LINES_MAX:
-                self.lost += 1
+                self._lost += 1
                 return
             self._lines.append(line)
             self._changed.notify()
@@ -56,6 +66,10 @@ class Sink:
             self._changed.notify()
         if self._writer is not None:
             self._writer.join(CLOSE_S)
+
+    def statistics(self) -> SinkStatistics:
+        """What waits and what was lost."""
+        return SinkStatistics(len(self._lines), self._lost)
 
     def _run(self) -> None:
         while True:

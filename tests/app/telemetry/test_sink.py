@@ -3,7 +3,7 @@
 import io
 import threading
 
-from app.telemetry.sink import LINES_MAX, Sink
+from app.telemetry.sink import LINES_MAX, Sink, SinkStatistics
 
 
 class StandingStream(io.StringIO):
@@ -73,7 +73,7 @@ def test_a_reader_that_stands_still_loses_lines_and_holds_nobody_up() -> None:
     stream.reached.wait()
     for number in range(LINES_MAX + 7):
         sink.write(str(number))
-    assert sink.lost == 7
+    assert sink.statistics() == SinkStatistics(waiting=LINES_MAX, lost=7)
     stream.moving.set()
     sink.close()
     assert stream.getvalue().splitlines() == ["first", *map(str, range(LINES_MAX))]
