@@ -18,18 +18,19 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 
 def processes_of(state: Path) -> list[int]:
-    """Process ids whose command line or working folder lies in this state folder."""
+    """Process ids whose command line or working folder lies where this state folder keeps data."""
+    homes = [state, *(Path(each.read_text().strip()) for each in state.glob("home"))]
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
-            words = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-            if words and (str(state).encode() in words or _uses(entry, state)):
+            if entry.name.isdigit() and any(_is_of(entry, home) for home in homes):
                 found.append(int(entry.name))
     return [each for each in found if each != os.getpid()]
 
 
-def _uses(process: Path, state: Path) -> bool:
-    return any(state in Path((process / name).readlink()).parents for name in ("cwd",))
+def _is_of(process: Path, home: Path) -> bool:
+    words = (process / "cmdline").read_bytes()
+    return str(home).encode() in words or home in (process / "cwd").readlink().parents
 
 
 async def gone(state: Path) -> None:
@@ -72,6 +73,7 @@ async def test_a_first_start_a_purchase_and_a_warm_start(tmp_path: Path) -> None
         assert 0 == await up.interrupt()
     await gone(state)
     async with agio_up(state) as up:
+        assert len(processes_of(state)) > 2, "its servers are seen, so `gone` means something"
         assert 49 == (await listings(up.url, operator))["demo-mug"]
         assert up.tokens() != [buyer, seller, operator], "tokens are made anew"
         assert 201 == (await buy(up.url, buyer, "first")).status_code, "an old token still works"
