@@ -196,8 +196,8 @@ STOCK_MAX: Final = 1_000_000_000
 # Characters of a sale's or listing's title, as the schema has it.
 TITLE_MAX: Final = 200
 
-# Checkouts under way on one channel. A person buys one thing at a time; a program that buys for many
-# over one socket gets this far, at some 10 KB each, before it is told to wait.
+# Checkouts under way on one channel. A person buys one thing at a time; a program that buys for
+# many over one socket gets this far, at some 10 KB each, before it is told to wait.
 CHECKOUTS_A_CHANNEL_MAX: Final = 256
 
 # Storage: embedded servers ------------------------------------------------------------------------
