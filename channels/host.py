@@ -227,6 +227,9 @@ class ChannelHost(Actor[HostMessage]):
             self._end_now(message.reason)
 
     async def _join(self) -> None:
+        if self.reason is not None:  # abandoned before it began
+            self.stop()
+            return
         topic, client = self.membership.topic, self._client
         with trio.CancelScope() as self._join_scope, trio.fail_after(client.limits.join_s):
             self._subscription = client.hub.subscribe(topic, client.outbox)
