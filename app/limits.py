@@ -52,6 +52,10 @@ POSTGRES_CONNECT_S: Final = 5.0
 # How long a block may wait for a connection: a caller is better told `unavailable` than kept.
 POSTGRES_ACQUIRE_S: Final = 5.0
 
+# How long a connection may be idle and still be trusted: firewalls forget quiet ones after some
+# minutes, without a word.
+POSTGRES_IDLE_S: Final = 240.0
+
 # How long one statement may run on the server. The longest of ours takes milliseconds.
 POSTGRES_STATEMENT_S: Final = 10.0
 

@@ -11,9 +11,9 @@ of `write`, whether the block was committed is not known. All else (a violated c
 is wrong) is the driver's own exception. The pool opens connections when they are needed, so it
 heals by itself when PostgreSQL comes back.
 
-The pool's connections are not reset when given back: that would cost a statement a block and halve
-the rate of small ones. Blocks therefore leave no session state behind: no SET (SET LOCAL is fine),
-no LISTEN, no session advisory lock. Those are for `session`.
+The pool's connections are not reset when given back: that would cost a statement a block. Blocks
+therefore leave no session state behind: no SET (SET LOCAL is fine), no LISTEN, no session advisory
+lock. Those are for `session`.
 """
 
 import asyncio
@@ -28,7 +28,6 @@ import trio
 
 from actors import Lifeline
 from app.limits import (
-    POSTGRES_ACQUIRE_S,
     POSTGRES_ANSWER_S,
     POSTGRES_CLOSE_S,
     POSTGRES_CONNECT_S,
@@ -41,8 +40,9 @@ from app.limits import (
 )
 from app.storage.annex import Annex
 from app.storage.connections import ReadConnection, SessionConnection, WriteConnection
-from app.storage.errors import StorageDown
+from app.storage.errors import AnnexDown, StorageDown
 from app.storage.place import place_of
+from app.storage.pool import Connection, Pool
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -126,24 +126,24 @@ class Database:
             "server_settings": _server_settings(application_name),
         }
         # The annex's side.
-        self._pool: Any = None
-        self._in_use = 0
-        self._waiting = 0
+        self._pool: Pool | None = None
         self._blocks_retried = 0
         self._blocks_down = 0
 
     def __repr__(self) -> str:
-        return f"<Database {self.place}, {self._in_use} of {self._pool_size} in use>"
+        statistics = self.statistics()
+        return f"<Database {self.place}, {statistics.in_use} of {self._pool_size} in use>"
 
     def statistics(self) -> DatabaseStatistics:
         """What it is doing now."""
+        pool = self._pool
         return DatabaseStatistics(
-            self.place,
-            self._pool_size,
-            self._in_use,
-            self._waiting,
-            self._blocks_retried,
-            self._blocks_down,
+            place=self.place,
+            pool_size=self._pool_size,
+            in_use=pool.in_use if pool else 0,
+            waiting=pool.waiting if pool else 0,
+            blocks_retried=self._blocks_retried,
+            blocks_down=self._blocks_down,
         )
 
     async def run(self, life: Lifeline) -> None:
@@ -157,7 +157,8 @@ class Database:
             life.ready()
             await life.stop_requested.wait()
         finally:
-            with trio.move_on_after(2 * POSTGRES_CLOSE_S, shield=True):
+            # Without the annex the connections ended with it.
+            with trio.move_on_after(2 * POSTGRES_CLOSE_S, shield=True), suppress(AnnexDown):
                 await self._annex.call(self._close)
 
     async def read(self, fn: Callable[[ReadConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
@@ -214,14 +215,7 @@ class Database:
 
     async def _open(self) -> None:
         """Make the pool and prove it with one connection."""
-        self._pool = asyncpg.create_pool(
-            self._url,
-            min_size=0,
-            max_size=self._pool_size,
-            reset=_keep_as_it_is,
-            **self._connect_options,
-        )
-        await self._pool
+        self._pool = Pool(self._connect, self._pool_size)
         try:
             await self._guard(self._read, _prove, ())
         except BaseException:
@@ -229,13 +223,12 @@ class Database:
             raise
 
     async def _close(self) -> None:
-        """Close every connection; those still in use after the deadline are cut."""
         pool, self._pool = self._pool, None
-        try:
-            async with asyncio.timeout(POSTGRES_CLOSE_S):
-                await pool.close()
-        except TimeoutError:
-            pool.terminate()
+        if pool is not None:
+            await pool.close()
+
+    async def _connect(self) -> Connection:
+        return await asyncpg.connect(self._url, **self._connect_options)
 
     async def _read(self, fn: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
         return await self._block(fn, args, isolation="repeatable_read", readonly=True)
@@ -259,62 +252,47 @@ class Database:
         readonly: bool,
     ) -> T:
         """Run `fn` in one atomic block on a connection of the pool."""
-        pool, connection, block = await self._begin(isolation, readonly=readonly)
-        self._in_use += 1
+        pool = self._pool
+        if pool is None:
+            raise StorageDown(f"the pool of PostgreSQL at {self.place} is not open")
+        connection, block = await self._begin(pool, isolation, readonly=readonly)
         try:
             async with _ending(block):
                 return await fn(connection, *args)
         except _UNUSABLE as error:
             # The driver says so where a connection broke earlier; else we misused it.
-            if not isinstance(error, asyncpg.InternalClientError) and not _is_gone(connection):
+            if not isinstance(error, asyncpg.InternalClientError) and not connection.is_closed():
                 raise
-            _cut(connection)
+            connection.terminate()
             raise self._down(error) from error
         finally:
-            self._in_use -= 1
-            await pool.release(connection)
+            pool.release(connection)
 
-    async def _begin(self, isolation: str, *, readonly: bool) -> tuple[Any, Any, Any]:
-        """The pool, a connection of it, and the block that was begun on that.
+    async def _begin(self, pool: Pool, isolation: str, *, readonly: bool) -> tuple[Connection, Any]:
+        """A connection, and the block that was begun on it.
 
         That no block begins on it is how an idle connection that broke is noticed, and all break
         when the server restarts. Nothing was done on it, so the next is tried, and at last one that
         is new.
         """
-        error: Exception | None = None
-        for _ in range(self._pool_size + 1):
-            pool, connection = await self._acquire()
+        for _ in range(self._pool_size):
+            connection = await pool.acquire()
             block = connection.transaction(isolation=isolation, readonly=readonly)
             try:
                 await block.start()
-            except _BROKE_IDLE as broke:
-                error = broke
-                _cut(connection)
-                await pool.release(connection)
+            except _BROKE_IDLE:
+                connection.terminate()
+                pool.release(connection)
             except BaseException:
-                await pool.release(connection)
+                pool.release(connection)
                 raise
             else:
-                return pool, connection, block
-        assert error is not None, "a pool has connections"
-        raise self._down(error) from error
-
-    async def _acquire(self) -> tuple[Any, Any]:
-        """The pool and a connection of it, within `POSTGRES_ACQUIRE_S`."""
-        pool = self._pool
-        if pool is None:
-            raise StorageDown(f"the pool of PostgreSQL at {self.place} is not open")
-        self._waiting += 1
-        try:
-            return pool, await pool.acquire(timeout=POSTGRES_ACQUIRE_S)
-        except asyncpg.InterfaceError as error:  # the pool is closing
-            raise self._down(error) from error
-        finally:
-            self._waiting -= 1
+                return connection, block
+        raise StorageDown(f"PostgreSQL at {self.place} ends every connection")
 
     async def _session(self, fn: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
         """Run `fn` on a new connection, until it ends or the connection does."""
-        connection = await asyncpg.connect(self._url, **self._connect_options)
+        connection = await self._connect()
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         work = asyncio.ensure_future(fn(connection, *args))
@@ -348,10 +326,6 @@ def _milliseconds(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"
 
 
-async def _keep_as_it_is(connection: object) -> None:
-    """The pool's reset; see the top of this file. A block left open is rolled back all the same."""
-
-
 async def _prove(connection: ReadConnection) -> None:
     """A block that began has had an answer."""
 
@@ -362,22 +336,8 @@ async def _ending(block: Any) -> AsyncIterator[None]:
     try:
         yield
     except BaseException:
-        # Where this fails the connection is broken or the pool ends the block.
+        # Where this fails the connection is broken, and the pool does not keep it.
         with suppress(Exception):
             await block.rollback()
         raise
     await block.commit()
-
-
-def _cut(connection: Any) -> None:
-    """Close a pooled connection that is of no more use; the pool opens another."""
-    with suppress(asyncpg.InterfaceError):  # the pool has taken it back already
-        connection.terminate()
-
-
-def _is_gone(connection: Any) -> bool:
-    """Whether a pooled connection is closed; the pool takes one back as soon as it breaks."""
-    try:
-        return bool(connection.is_closed())
-    except asyncpg.InterfaceError:
-        return True

@@ -230,7 +230,7 @@ async def test_waiting_for_a_connection_has_a_deadline(
     annex: Annex, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A block that finds every connection in use waits for a bounded time."""
-    monkeypatch.setattr("app.storage.database.POSTGRES_ACQUIRE_S", 0.05)
+    monkeypatch.setattr("app.storage.pool.POSTGRES_ACQUIRE_S", 0.05)
     database = Database(annex, database_url, pool_size=1)
     stop = trio.Event()
 
