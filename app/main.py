@@ -92,8 +92,8 @@ async def serve(
                 await nursery.start(_hear_signals, stop, nursery.cancel_scope)
                 await _run_until(tree.root(), stop, settings.drain_seconds + STOP_MARGIN_S)
                 nursery.cancel_scope.cancel()
-        except* (StartFailed, RestartIntensityExceeded) as group:
-            raise _told(group) from group
+        except* (StartFailed, RestartIntensityExceeded, SystemExit) as group:
+            raise _reason(group) from group
 
 
 async def _run_until(root: Supervisor, stop: trio.Event, stop_s: float) -> None:
@@ -226,25 +226,11 @@ async def check_ledger(settings: Settings) -> Report:
             raise
         return await _check(kept)
     with state:
-        report: list[Report] = []
-
-        async def work(life: Lifeline) -> None:
-            report.append(await _check(postgres.url))
-            life.ready()
-
         postgres = EmbeddedPostgres(state)
-        children = [
-            ChildSpec("postgres", postgres.run),
-            ChildSpec("check", work, restart=Restart.TEMPORARY),
-        ]
-        stop = trio.Event()
-        async with trio.open_nursery() as nursery:
-            await nursery.start(partial(run_root, Supervisor("check", children), stop=stop))
-            stop.set()
-        return report[0]
+        return await _check(postgres.url, ChildSpec("postgres", postgres.run))
 
 
-async def _check(database_url: str) -> Report:
+async def _check(database_url: str, *servers: ChildSpec) -> Report:
     async def work(database: Database) -> Report:
         await check_schema(database)
         found = await Ledger(database).check()
@@ -257,11 +243,13 @@ async def _check(database_url: str) -> Report:
             ),
         )
 
-    return await _with_database(database_url, work)
+    return await _with_database(database_url, work, *servers)
 
 
-async def _with_database(database_url: str, work: Callable[[Database], Awaitable[T]]) -> T:
-    """What `work` returns, given a database for as long as it runs.
+async def _with_database(
+    database_url: str, work: Callable[[Database], Awaitable[T]], *servers: ChildSpec
+) -> T:
+    """What `work` returns, given a database, and the servers beneath it, for as long as it runs.
 
     Raises:
         StartupError: the database is not there, or not of this version.
@@ -275,6 +263,7 @@ async def _with_database(database_url: str, work: Callable[[Database], Awaitable
         life.ready()
 
     children = [
+        *servers,
         ChildSpec("annex", annex.run),
         ChildSpec("database", database.run),
         ChildSpec("work", main, restart=Restart.TEMPORARY),
@@ -285,7 +274,7 @@ async def _with_database(database_url: str, work: Callable[[Database], Awaitable
             await nursery.start(partial(run_root, Supervisor("once", children), stop=stop))
             stop.set()
     except* StartFailed as group:
-        raise _told(group) from group
+        raise _reason(group) from group
     return results[0]
 
 
@@ -310,18 +299,18 @@ def token_secret(settings: Settings, state: StateFolder | None = None) -> str:
         return opened.secret(_TOKENS)
 
 
-def _told(group: BaseExceptionGroup[BaseException]) -> StartupError:
-    """The innermost reason, in the one line that a person is given."""
+def _reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Why a tree did not start, or gave up: one line for a person.
+
+    What is a fault of ours stays as it is, to be shown with its traceback.
+    """
     error: BaseException | None = group
-    last = ""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     while error is not None:
-        if isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-            continue
-        last = str(error)
         if isinstance(error, StartupError):
             return error
-        if isinstance(error, StorageDown):
-            return StartupError(last)
+        if isinstance(error, StorageDown | RestartIntensityExceeded | SystemExit):
+            return StartupError(str(error))
         error = error.__cause__
-    return StartupError(last)
+    return group

@@ -59,6 +59,21 @@ TREE: Final = Intensity(restarts=10, window_s=60.0)
 _PATIENT: Final = Intensity(restarts=200, window_s=60.0)
 _AGAIN: Final = Backoff(first_s=0.1, ceiling_s=2.0, reset_after_s=10.0, jitter=0.2)
 
+# Of each part's figures, those that only ever grow: Prometheus takes their rates.
+_SOCKET_COUNTERS: Final = ("opened", "refused", "received", "malformed", "joined", "crashed")
+_HUB_COUNTERS: Final = (
+    "published",
+    "offered",
+    "delivered",
+    "dropped",
+    "disconnected",
+    "bytes_sent",
+    "sends",
+    "overflows",
+)
+_LISTENER_COUNTERS: Final = ("accepted", "refused", "turned_away", "starved")
+_CHILDREN_COUNTERS: Final = ("started", "restarts")
+
 # What prepares the database before the node serves.
 Prepare = Callable[[Database], Awaitable[None]]
 
@@ -226,14 +241,15 @@ class Node:
         await self._database.read(events.head)
 
     def _export(self) -> None:
+        """Have every part's figures read at each scrape."""
         watch = self._metrics.watch
-        watch("annex", self._annex.statistics)
-        watch("database", self._database.statistics)
-        watch("broker", self._broker.statistics)
-        watch("socket", self._endpoint.statistics)
-        watch("hub", self._hub.statistics)
-        watch("feed", self._feed.statistics)
-        watch("relay", self._relay.statistics)
-        watch("listener", self._listener.statistics)
-        watch("transactions", self._live.statistics)
-        watch("connections", self._connections.statistics)
+        watch("annex", self._annex.statistics, counters=("calls_made",))
+        watch("database", self._database.statistics, counters=("blocks_retried", "blocks_down"))
+        watch("broker", self._broker.statistics, counters=("published", "received", "dropped"))
+        watch("socket", self._endpoint.statistics, counters=_SOCKET_COUNTERS)
+        watch("hub", self._hub.statistics, counters=_HUB_COUNTERS)
+        watch("feed", self._feed.statistics, counters=("applied", "healed", "batches_unread"))
+        watch("relay", self._relay.statistics, counters=("published",))
+        watch("listener", self._listener.statistics, counters=_LISTENER_COUNTERS)
+        watch("transactions", self._live.statistics, counters=_CHILDREN_COUNTERS)
+        watch("connections", self._connections.statistics, counters=_CHILDREN_COUNTERS)
