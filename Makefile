@@ -70,6 +70,10 @@ docs: $(READY) ## Write the pages that are printed from tables in the code
 	@$(BIN)/python -m app.cli events > docs/events.md
 
 # An index that pip is set up with reaches uv through the environment: no file ever names one.
+.PHONY: bench-annex
+bench-annex: $(READY) ## Measure what crossing to the annex costs, as ratios
+	@$(BIN)/python -m bench.annex
+
 .PHONY: lock
 lock: ## Pin the requirements anew, for all platforms and Python versions, with hashes
 	@test -x $(UV)/uv || { $(PYTHON) -m venv build/uv && $(UV)/pip install -qq uv; }

@@ -15,14 +15,13 @@ SECRET = "a secret of the tests, at least 32 bytes long"
 
 
 @pytest.fixture(autouse=True)
-def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_state(state_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state folder of the test's, and none of the caller's settings."""
     for name in list(config.BY_NAME):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(f"{name}_FILE", raising=False)
-    state = tmp_path / "state"
-    monkeypatch.setenv("AGIO_STATE_DIR", str(state))
-    return state
+    monkeypatch.setenv("AGIO_STATE_DIR", str(state_path))
+    return state_path
 
 
 def _failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

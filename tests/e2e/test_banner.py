@@ -32,9 +32,9 @@ async def _read_until(stream: trio.abc.ReceiveStream, text: str) -> str:
     raise AssertionError(f"it ended without {text!r}: {said}")
 
 
-async def test_the_snippets_work_as_pasted(tmp_path: Path) -> None:
+async def test_the_snippets_work_as_pasted(state_path: Path) -> None:
     """One shows the sale and then the stock falling, because the other buys."""
-    async with agio_up(tmp_path / "state") as up:
+    async with agio_up(state_path) as up:
         watch, buy = _snippets(up)
         watcher = await trio.lowlevel.open_process(
             ["bash", "-c", watch], stdout=subprocess.PIPE, start_new_session=True

@@ -63,9 +63,9 @@ async def buy(url: str, token: str, key: str) -> httpx.Response:
         )
 
 
-async def test_a_first_start_a_purchase_and_a_warm_start(tmp_path: Path) -> None:
+async def test_a_first_start_a_purchase_and_a_warm_start(state_path: Path) -> None:
     """What was bought before Ctrl-C is there after the next start, and Ctrl-C leaves nothing."""
-    state = tmp_path / "state"
+    state = state_path
     async with agio_up(state) as up:
         buyer, seller, operator = up.tokens()
         assert 201 == (await buy(up.url, buyer, "first")).status_code
@@ -87,9 +87,9 @@ async def test_a_first_start_a_purchase_and_a_warm_start(tmp_path: Path) -> None
     await gone(state)
 
 
-async def test_a_killed_server_leaves_no_orphan_and_loses_nothing(tmp_path: Path) -> None:
+async def test_a_killed_server_leaves_no_orphan_and_loses_nothing(state_path: Path) -> None:
     """After `kill -9` of the server its servers end too, and the next start has everything."""
-    state = tmp_path / "state"
+    state = state_path
     async with agio_up(state) as up:
         assert 201 == (await buy(up.url, up.tokens()[0], "k")).status_code
         await up.kill()
@@ -98,9 +98,9 @@ async def test_a_killed_server_leaves_no_orphan_and_loses_nothing(tmp_path: Path
         assert 49 == (await listings(up.url, up.tokens()[0]))["demo-mug"]
 
 
-async def test_a_killed_postgresql_comes_back_under_the_running_server(tmp_path: Path) -> None:
+async def test_a_killed_postgresql_comes_back_under_the_running_server(state_path: Path) -> None:
     """After `kill -9` of PostgreSQL mid-sale every acknowledged purchase stands, exactly once."""
-    state = tmp_path / "state"
+    state = state_path
     async with agio_up(state) as up, node_client() as watcher:
         buyer = up.tokens()[0]
         await watcher.do(
@@ -143,31 +143,31 @@ def postmaster(state: Path) -> int:
     return pid
 
 
-async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+async def test_a_port_in_use_is_one_line(state_path: Path) -> None:
     """A port that somebody else has ends the start with one line that names it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = await agio("up", state=tmp_path / "state", AGIO_PORT=port)
+        done = await agio("up", state=state_path, AGIO_PORT=port)
     assert 0 != done.returncode
     (line,) = done.stderr.decode().splitlines()
     assert port in line
 
 
-async def test_an_unreachable_database_is_one_line(tmp_path: Path) -> None:
+async def test_an_unreachable_database_is_one_line(state_path: Path) -> None:
     """A database that does not answer ends the start with one line, and no password in it."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"postgresql://agio:hush-hush@127.0.0.1:{unused.getsockname()[1]}/agio"
-        done = await agio("up", state=tmp_path / "state", AGIO_DATABASE_URL=url)
+        done = await agio("up", state=state_path, AGIO_DATABASE_URL=url)
     assert 0 != done.returncode
     (line,) = done.stderr.decode().splitlines()
     assert "127.0.0.1" in line
     assert "hush-hush" not in line
 
 
-async def test_a_state_folder_of_another_version_is_one_line(tmp_path: Path) -> None:
+async def test_a_state_folder_of_another_version_is_one_line(state_path: Path) -> None:
     """A state folder that another version made is refused, with one line, and left alone."""
-    state = tmp_path / "state"
+    state = state_path
     async with agio_up(state) as up:
         assert 0 == await up.interrupt()
     (version,) = [each for each in state.iterdir() if "version" in each.name.lower()]

@@ -7,7 +7,7 @@ import trio
 
 from app.domain.errors import Code, Refusal
 from app.identity.model import Identity, Role
-from app.identity.store import upsert_person
+from app.identity.store import meet_caller
 from app.storage import Database
 from tests.app.sales.conftest import market as market  # noqa: PLC0414 - a fixture
 from tests.app.sales.market import LINE, OPERATOR, SELLER, Market
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.servers
 
 async def met(database: Database, identity: Identity) -> Code | None:
     """Why somebody was not met; None where they were."""
-    refusal = await database.write(upsert_person, identity)
+    refusal = await database.write(meet_caller, identity)
     return refusal.code if isinstance(refusal, Refusal) else None
 
 

@@ -10,10 +10,11 @@ import trio
 from actors import DynamicSupervisor
 from app.events import store as events
 from app.identity.model import Identity
-from app.limits import CHECKOUTS_A_CHANNEL_MAX, REPLAY_EVENTS_MAX
+from app.limits import REPLAY_EVENTS_MAX
 from app.payments import cards
 from app.payments.memory_gateway import MemoryGateway, Point
 from app.sales.model import stock_changed
+from app.socket import sale_channel
 from app.socket.sale_channel import SaleChannel
 from app.storage import Annex, Database
 from app.transactions.service import Transactions
@@ -72,12 +73,18 @@ class Floor:
         return str(replace(cursor, position=cursor.position + ahead))
 
 
+# Checkouts that one channel of these tests takes at once.
+A_CHANNEL = 16
+
+
 @pytest.fixture
-async def floor(market: Market) -> AsyncIterator[Floor]:
+async def floor(market: Market, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Floor]:
     """The sale, with a node that sells."""
+    # The bound itself is greater than the stock of the sale.
+    monkeypatch.setattr(sale_channel, "CHECKOUTS_A_CHANNEL_MAX", A_CHANNEL)
     await market.open("friday", lamp())
     gateway = MemoryGateway()
-    checkouts = DynamicSupervisor("checkouts", max_children=CHECKOUTS_A_CHANNEL_MAX + 1)
+    checkouts = DynamicSupervisor("checkouts", max_children=A_CHANNEL + 1)
     async with open_node(market.database, gateway) as node, running(checkouts):
         yield Floor(market, node.service, gateway, checkouts)
 
@@ -293,13 +300,13 @@ async def test_a_slow_payment_holds_nobody_up(floor: Floor) -> None:
         assert isinstance(result, Reply | NoReply)
         return result
 
-    for key in range(CHECKOUTS_A_CHANNEL_MAX):
+    for key in range(A_CHANNEL):
         assert await checkout(key) == NoReply()
     assert refused(await checkout(99)) == "busy"
     other = Client(BUYER)
     result = await (await floor.member(other)).handle_in("checkout", PURCHASE, other)
     assert result == NoReply()
-    assert [None] * CHECKOUTS_A_CHANNEL_MAX == [each.reply for each in client.later]
+    assert [None] * A_CHANNEL == [each.reply for each in client.later]
     third = Client(BUYER)
     full = await (await floor.member(third)).handle_in("checkout", PURCHASE, third)
     assert refused(full) == "busy"

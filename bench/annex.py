@@ -1,0 +1,136 @@
+"""What crossing to the annex costs: whole blocks against single statements, 16 connections or 64.
+
+    make bench-annex
+
+Each figure is the median of five rounds in which the two sides take turns, so that a machine that
+slows down slows both.
+"""
+
+import statistics
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
+
+from actors import ChildSpec, Supervisor, run_root
+from app.storage import Annex, Database, ReadConnection, WriteConnection
+from bench.servers import postgres
+
+_ROUNDS: Final = 5
+_SECONDS: Final = 1.0
+_CALLERS: Final = 64
+_STATEMENTS: Final = 5
+
+
+async def _rate(unit: Callable[[], Awaitable[object]], callers: int) -> float:
+    """How many units a second `callers` tasks get through."""
+    done = 0
+    with trio.move_on_after(_SECONDS):
+        async with trio.open_nursery() as nursery:
+
+            async def caller() -> None:
+                nonlocal done
+                while True:
+                    await unit()
+                    done += 1
+
+            for _ in range(callers):
+                nursery.start_soon(caller)
+    return done / _SECONDS
+
+
+async def _compare(
+    title: str,
+    ours: tuple[str, Callable[[], Awaitable[object]]],
+    other: tuple[str, Callable[[], Awaitable[object]]],
+    callers: int = _CALLERS,
+) -> None:
+    """Print both rates and their ratio."""
+    rounds = [
+        (await _rate(ours[1], callers), await _rate(other[1], callers)) for _ in range(_ROUNDS)
+    ]
+    ratio = statistics.median(mine / its for mine, its in rounds)
+    mine, its = (statistics.median(each) for each in zip(*rounds, strict=True))
+    print(f"{title}: {ours[0]} {mine:,.0f}/s, {other[0]} {its:,.0f}/s, ratio {ratio:.2f}")
+
+
+async def _one(conn: ReadConnection) -> object:
+    return await conn.fetchval("select 1")
+
+
+async def _five(conn: WriteConnection) -> None:
+    for _ in range(_STATEMENTS):
+        await conn.fetchval("select 1")
+
+
+@asynccontextmanager
+async def _database(annex: Annex, url: str, pool_size: int) -> AsyncIterator[Database]:
+    database = Database(annex, url, pool_size=pool_size)
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+
+        async def run(*, task_status: trio.TaskStatus[object]) -> None:
+            tree = Supervisor("database", [ChildSpec("database", database.run)])
+            await run_root(tree, stop=stop, task_status=task_status)
+
+        await nursery.start(run)
+        try:
+            yield database
+        finally:
+            stop.set()
+
+
+async def main() -> None:
+    """Measure and print."""
+    async with (
+        postgres() as (annex, url),
+        _database(annex, url, 16) as small,
+        _database(annex, url, 64) as large,
+    ):
+
+        async def whole() -> None:
+            await small.write(_five)
+
+        async def single() -> None:
+            for _ in range(_STATEMENTS):
+                await small.read(_one)
+
+        await _compare(
+            "five statements", ("one crossing", whole), ("a crossing each, in blocks", single)
+        )
+        await _compare(
+            "64 callers",
+            ("16 connections", lambda: small.read(_one)),
+            ("64 connections", lambda: large.read(_one)),
+        )
+
+        def at(interval: float) -> Callable[[], Awaitable[object]]:
+            async def unit() -> object:
+                sys.setswitchinterval(interval)
+                return await small.read(_one)
+
+            return unit
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_busy)
+            await _compare(
+                "beside a busy loop, 1 caller",
+                ("switching at 0.5 ms", at(0.0005)),
+                ("at 5 ms", at(0.005)),
+                1,
+            )
+            nursery.cancel_scope.cancel()
+
+
+async def _busy() -> None:
+    """Keep the trio loop at work for some 3 of every 5 ms."""
+    while True:
+        for _ in range(150_000):  # in bytecode: the interpreter changes threads only between these
+            pass
+        await trio.sleep(0.002)
+
+
+if __name__ == "__main__":
+    trio.run(main)
