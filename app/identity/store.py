@@ -13,18 +13,29 @@ from app.storage import WriteConnection, load_queries
 _SQL: Final = load_queries(__package__)
 
 
-async def upsert_person(conn: WriteConnection, identity: Identity) -> Refusal | None:
-    """Makes sure that the line knows this person, in the token's role.
+async def meet_caller(
+    conn: WriteConnection, identity: Identity, known: str | None = None
+) -> Refusal | None:
+    """Makes sure that the line knows the caller, in the token's role; see `meet`."""
+    return await meet(conn, identity.line, identity.person, identity.role, known)
+
+
+async def meet(
+    conn: WriteConnection, line: str, name: str, role: Role, known: str | None = None
+) -> Refusal | None:
+    """Makes sure that `line` knows `name` in `role`.
+
+    Args:
+        conn: of the block that keeps something of theirs.
+        line: the business line.
+        name: the person's.
+        role: the one they are to have.
+        known: the role that the line knows them in, where this block has read it already.
 
     Returns:
         forbidden where the line is not there, or knows the name in another role.
     """
-    return await meet(conn, identity.line, identity.person, identity.role)
-
-
-async def meet(conn: WriteConnection, line: str, name: str, role: Role) -> Refusal | None:
-    """Makes sure that `line` knows `name` in `role`; refuses as `upsert_person` does."""
-    known = await conn.fetchval(_SQL.role_of, line, name)
+    known = known or await conn.fetchval(_SQL.role_of, line, name)
     if known is None:
         await conn.execute(_SQL.meet, line, name, role.value)
         known = await conn.fetchval(_SQL.role_of, line, name)

@@ -11,7 +11,7 @@ from app.domain.money import Money
 from app.domain.page import Page, Paged
 from app.events import store as events
 from app.identity.model import Identity, Role
-from app.identity.store import meet, upsert_person
+from app.identity.store import meet, meet_caller
 from app.limits import LISTINGS_MAX, REPLAY_EVENTS_MAX
 from app.sales import rules
 from app.sales.model import (
@@ -85,7 +85,7 @@ async def _view(conn: ReadConnection, head: Cursor, line: str, sale: str) -> Sal
 
 async def open_sale(conn: WriteConnection, identity: Identity, new: NewSale) -> SaleView | Refusal:
     """Opens a sale without listings. Nobody can watch it yet, so nobody is told."""
-    refusal = await upsert_person(conn, identity)
+    refusal = await meet_caller(conn, identity)
     if refusal:
         return refusal
     if await conn.fetchval(_SQL.open_sale, new.id, identity.line, new.title) is None:
@@ -108,7 +108,7 @@ async def add_listing(
     conn: WriteConnection, identity: Identity, sale: str, new: NewListing, seller: str
 ) -> ListingAdded | Refusal:
     """Adds a listing of `seller`'s, and tells the sale's members."""
-    refusal = await upsert_person(conn, identity) or await meet(
+    refusal = await meet_caller(conn, identity) or await meet(
         conn, identity.line, seller, Role.SELLER
     )
     if refusal:

@@ -13,30 +13,20 @@ where id = $1;
 
 -- name: offer
 -- What is for sale under this name in this line: price, who sells it, the line's terms; and in what
--- role the line knows the buyer, if it does.
+-- role the line knows the buyer, if it does. Not the block's own time: a close that is seen here may
+-- have begun after this block did.
 select
     l.seller,
     l.price_amount,
     l.price_currency,
     b.commission_bp,
-    coalesce(s.closes_at <= now(), false) as closed,
+    coalesce(s.closes_at <= clock_timestamp(), false) as closed,
     p.role
 from listing as l
 inner join sale as s on l.sale = s.id
 inner join business_line as b on s.line = b.id
 left join person as p on s.line = p.line and p.name = $4
 where s.line = $1 and s.id = $2 and l.id = $3;
-
--- name: role_of
--- The role a line knows a person in.
-select role from person
-where line = $1 and name = $2;
-
--- name: meet
--- Gets to know a person, unless somebody else just did.
-insert into person (line, name, role)
-values ($1, $2, $3)
-on conflict (line, name) do nothing;
 
 -- name: accept
 -- Makes the transaction, holds its stock and writes down the intended charge. No row where the key

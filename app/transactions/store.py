@@ -5,7 +5,7 @@ stands in the database, not by what the caller believes: of two nodes that drive
 one settles it and the other reads how.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from app.domain.cursor import Cursor
@@ -13,12 +13,13 @@ from app.domain.errors import Code, Refusal
 from app.domain.ids import new_id
 from app.domain.money import Money
 from app.events import store as events
-from app.events.model import NewEvent
 from app.identity.model import Identity
+from app.identity.store import meet_caller
 from app.ledger import store as ledger
 from app.ledger.model import PostingRefused
 from app.ledger.rules import Capture, capture_posting
 from app.payments.gateway import Approved
+from app.sales.model import stock_changed
 from app.storage import ReadConnection, Row, WriteConnection, load_queries
 from app.transactions.model import CheckoutRequest, State, Transaction
 
@@ -73,10 +74,9 @@ async def accept(conn: WriteConnection, order: Order) -> Accepted | Refusal:
     offer = await _offer(conn, order)
     if isinstance(offer, Refusal):
         return offer
-    if offer.role is None:
-        offer = replace(offer, role=await _meet(conn, order.identity))
-    if offer.role != order.identity.role:
-        return Refusal(Code.FORBIDDEN, "This name belongs to someone with another role.")
+    stranger = await meet_caller(conn, order.identity, offer.role)
+    if stranger:
+        return stranger
     row = await _insert(conn, order, offer)
     if row is None:
         return await accept(conn, order)  # the other's block has committed: its row is found
@@ -112,13 +112,6 @@ async def _offer(conn: ReadConnection, order: Order) -> _Offer | Refusal:
     if price is None:
         return Refusal(Code.INVALID_REQUEST, "`quantity` makes the price larger than allowed.")
     return _Offer(row["seller"], price, price.share(row["commission_bp"]), row["role"])
-
-
-async def _meet(conn: WriteConnection, identity: Identity) -> str:
-    """The role of somebody new: the token's, unless another block just said otherwise."""
-    await conn.execute(_SQL.meet, identity.line, identity.person, identity.role.value)
-    role: str = await conn.fetchval(_SQL.role_of, identity.line, identity.person)
-    return role
 
 
 async def _insert(conn: WriteConnection, order: Order, offer: _Offer) -> Row | None:
@@ -159,8 +152,8 @@ async def settle_captured(
     if row is None:
         return await load(conn, transaction_id)
     await _post(conn, provider, row)
-    told = {"listing": row["listing"], "stock": row["stock"]}
-    cursor = await events.append(conn, [NewEvent("stock_changed", (f"sale:{row['sale']}",), told)])
+    told = stock_changed(row["sale"], row["listing"], row["stock"])
+    cursor = await events.append(conn, [told])
     captured = await conn.fetchrow(_SQL.capture, transaction_id, cursor.position, cursor.epoch)
     assert captured is not None, "its row is locked"
     return _to_transaction(captured)
