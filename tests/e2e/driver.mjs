@@ -43,6 +43,7 @@ function watch({ id, topic, recover }) {
     state.seen.push(payload.cursor);
     say({ event: "stock_changed", topic, payload });
   });
+  channel.on("shout", (payload) => say({ event: "shout", topic, payload }));
   channel.onError(() => say({ topic, joined: false }));
   channel
     .join()
@@ -76,6 +77,10 @@ const commands = {
   },
   watch,
   push,
+  cast: ({ id, topic, event, payload }) => {
+    channels.get(topic).channel.push(event, payload);
+    say({ id, ok: null });
+  },
   leave: ({ id, topic }) =>
     channels
       .get(topic)

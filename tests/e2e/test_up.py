@@ -124,7 +124,7 @@ async def test_a_killed_postgresql_comes_back_under_the_running_server(state_pat
             for i in range(8):
                 nursery.start_soon(shopper, i)
             await under_way.wait()
-            os.kill(postmaster(state), signal.SIGKILL)
+            os.kill(server_of(state, rb"/postgres\0-D"), signal.SIGKILL)
         assert 32 == len(set(acknowledged))
         assert 50 - 32 == (await listings(up.url, buyer))["demo-mug"]
         events = await watcher.wait_for(32, event="stock_changed")
@@ -133,14 +133,33 @@ async def test_a_killed_postgresql_comes_back_under_the_running_server(state_pat
         assert 0 == checked.returncode, checked.stdout + checked.stderr
 
 
-def postmaster(state: Path) -> int:
-    """The process id of the state folder's PostgreSQL."""
-    (pid,) = [
-        each
-        for each in processes_of(state)
-        if re.search(rb"/postgres\0-D", Path(f"/proc/{each}/cmdline").read_bytes())
-    ]
+async def test_a_killed_valkey_disconnects_nobody(state_path: Path) -> None:
+    """After `kill -9` of Valkey the sale goes on for those who watch, and Valkey comes back."""
+    state = state_path
+    async with agio_up(state) as up, node_client() as watcher:
+        buyer, seller, _ = up.tokens()
+        await watcher.do("connect", url=up.url.replace("http", "ws") + "/socket", token=seller)
+        await watcher.do("watch", topic="sale:demo", recover=True)
+        os.kill(server_of(state, rb"valkey-server"), signal.SIGKILL)
+        for i in range(3):
+            assert 201 == (await buy(up.url, buyer, str(i))).status_code
+        await watcher.wait_for(3, event="stock_changed")
+        assert 1 == (await watcher.do("view", topic="sale:demo"))["joins"]
+        with trio.fail_after(15):
+            while not [each for each in processes_of(state) if _runs(each, rb"valkey-server")]:
+                await trio.to_thread.run_sync(os.sched_yield)
+
+
+def server_of(state: Path, program: bytes) -> int:
+    """The process id of this state folder's server whose command line matches."""
+    (pid,) = [each for each in processes_of(state) if _runs(each, program)]
     return pid
+
+
+def _runs(pid: int, program: bytes) -> bool:
+    with suppress(OSError):
+        return bool(re.search(program, Path(f"/proc/{pid}/cmdline").read_bytes()))
+    return False
 
 
 async def test_a_port_in_use_is_one_line(state_path: Path) -> None:
