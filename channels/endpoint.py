@@ -228,6 +228,7 @@ def _address(stream: trio.abc.Stream) -> str:
     if not isinstance(socket, trio.socket.SocketType):
         return ""
     try:
-        return str(socket.getpeername()[0])
+        peer = socket.getpeername()
     except OSError:
         return ""
+    return str(peer[0]) if isinstance(peer, tuple) else ""  # a path, on a Unix socket

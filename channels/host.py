@@ -171,7 +171,7 @@ class ChannelHost(Actor[HostMessage]):
     def answer(self, push: Envelope, reply: Reply) -> None:
         """Answer a push, if its client wants that and the channel is still there."""
         if push.ref is not None and self.ref.alive:
-            told = {"status": reply.status, "response": reply.response}
+            told = {"status": reply.status, "response": dict(reply.response)}
             self._client.send(self.membership.join_ref, push.ref, push.topic, REPLY, told)
 
     def push(self, event: str, payload: Payload) -> None:
@@ -272,8 +272,8 @@ class ChannelHost(Actor[HostMessage]):
         self.stop()
 
     def _answer_join(self, reply: Reply) -> None:
-        self.answered = True
         self.answer(self.membership.join, reply)
+        self.answered = True
 
     def _handle_nowait(self, channel: NowaitChannel, push: Envelope) -> None:
         """Act on a push outside the mailbox; what it raises crashes this channel all the same."""

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
 import msgspec
@@ -54,8 +54,11 @@ from channels.router import Router
 from channels.serializer import Envelope, Ref
 from channels.session import SocketHandler
 
-# Seconds until something that did not come is a failure. A virtual clock makes them free.
-PATIENCE_S: Final = 60.0
+# Seconds until something that did not come is a failure: beyond every limit of a connection, so
+# that a test can see them at work. A virtual clock makes the wait free.
+PATIENCE_S: Final = 100.0
+
+Streams: TypeAlias = tuple[trio.abc.Stream, trio.abc.Stream]
 
 
 class Anything:
@@ -78,7 +81,7 @@ class HandshakeRefused(Exception):  # noqa: N818 - it says what happened
     """The endpoint refused the connection.
 
     Attributes:
-        status: the HTTP status.
+        status: the HTTP status; 0 where there was none.
         body: of the answer.
     """
 
@@ -166,6 +169,7 @@ async def connect(
     params: Mapping[str, str] | None = None,
     subprotocols: Sequence[str] = (),
     path: str = "/socket/websocket",
+    streams: Streams | None = None,
 ) -> AsyncIterator["Client"]:
     """Connect a client; it is gone at the end of the block.
 
@@ -175,6 +179,7 @@ async def connect(
         params: of the query; `vsn` is 2.0.0 unless it is among them.
         subprotocols: to offer.
         path: where to connect.
+        streams: the client's and the endpoint's end of a connection; in memory if left out.
 
     Raises:
         HandshakeRefused: the endpoint refused.
@@ -182,7 +187,7 @@ async def connect(
     query = {"vsn": "2.0.0", **(params or {})}
     if token is not None:
         query["token"] = token
-    ours, theirs = trio.testing.memory_stream_pair()
+    ours, theirs = streams or trio.testing.memory_stream_pair()
     client = Client(ours)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(endpoint.serve, theirs, b"")
@@ -198,7 +203,7 @@ async def connect(
 class Client:
     """A client of the Phoenix protocol, V2. What nobody asked for yet waits in its inbox."""
 
-    def __init__(self, stream: trio.StapledStream[Any, Any]) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         """A client that has not said anything yet."""
         self.stream = stream
         self.subprotocol: str | None = None
@@ -237,6 +242,8 @@ class Client:
         with trio.fail_after(PATIENCE_S):
             while not self._accepted and self._ended is None:
                 await self._news.wait()
+        if self._refused is None and not self._accepted:
+            return HandshakeRefused(0, b"without an answer")
         return self._refused
 
     async def join(self, topic: str, params: object = None, *, status: str = "ok") -> Any:

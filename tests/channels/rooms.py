@@ -107,7 +107,7 @@ class Room(Channel):
             case "stop silently":
                 return Stop()
             case "nonsense":
-                return {"an": "answer"}  # type: ignore[return-value] # on purpose
+                return {"an": "oops"}  # type: ignore[return-value] # on purpose
             case "goodbye":
                 self.asked = payload["do"]
                 return Reply.ok()
