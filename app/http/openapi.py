@@ -11,10 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from app.domain.errors import MEANINGS, Code
+from app.domain.names import ID_PATTERN
 from app.http.message import JSON, Request, Response
 from app.http.operations import public
 from app.http.problem import PROBLEM, Problem
-from app.http.router import ID_PATTERN, Operation, Route
+from app.http.router import Operation, Route
 from app.http.schemas import ReadQuery
 from app.http.services import Services
 from app.limits import CHECKOUT_TEXT_MAX

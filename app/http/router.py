@@ -5,7 +5,6 @@ refusal or a fault of ours, becomes one response, one line in the access log and
 the metrics. HEAD, OPTIONS, 404 and 405 follow from the table, so that no handler knows of them.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,6 +15,7 @@ import trio
 from actors import Emit
 from app.domain.errors import Code, Refusal
 from app.domain.ids import new_id
+from app.domain.names import is_id
 from app.http.message import RefusedError, Request, Response
 from app.http.problem import problem
 from app.http.services import Services
@@ -25,9 +25,6 @@ from app.telemetry.log import fresh_context
 Handler = Callable[[Services, Request], Awaitable[Response]]
 Observe = Callable[[str, str, int, float], None]
 
-# What the variable part of a path may be: every id of ours, and nothing a store could choke on.
-ID_PATTERN: Final = "[a-z0-9][a-z0-9_-]{0,62}"
-_ID: Final = re.compile(ID_PATTERN, re.ASCII)
 # What every response says: nothing here is for a cache, and nothing is to be guessed at.
 _ALWAYS: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 # What the log and the metrics call a request that matches no route, or has an unheard-of method.
@@ -85,13 +82,16 @@ class Route:
     operation: Operation
 
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:
-        """The variable segments by name, or None where the path is another."""
+        """The variable segments by name, or None where the path is another.
+
+        A variable segment is an id of some kind, so that no store is asked for anything else.
+        """
         wanted = self.pattern.split("/")
         if len(wanted) != len(segments):
             return None
         found: dict[str, str] = {}
         for want, segment in zip(wanted, segments, strict=True):
-            if want.startswith("{") and _ID.fullmatch(segment):
+            if want.startswith("{") and is_id(segment):
                 found[want[1:-1]] = segment
             elif want != segment:
                 return None

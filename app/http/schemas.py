@@ -11,6 +11,7 @@ import msgspec
 
 from app.domain.errors import Code
 from app.domain.money import AMOUNT_MAX, EXPONENTS
+from app.domain.names import ID_PATTERN, PERSON_PATTERN
 from app.ledger.model import Kind, Side
 from app.limits import CHECKOUT_TEXT_MAX, PAGE_ROWS_MAX, QUANTITY_MAX, TITLE_MAX
 from app.transactions.model import State
@@ -21,7 +22,7 @@ _END: Final = r"(?!\n)$"
 Id = Annotated[
     str,
     msgspec.Meta(
-        pattern=rf"^[a-z0-9][a-z0-9_-]{{0,62}}{_END}",
+        pattern=f"^{ID_PATTERN}{_END}",
         description="Lower-case letters, digits, _ and -.",
         examples=["demo"],
     ),
@@ -29,7 +30,7 @@ Id = Annotated[
 Name = Annotated[
     str,
     msgspec.Meta(
-        pattern=rf"^[A-Za-z0-9][A-Za-z0-9_.@-]{{0,62}}{_END}",
+        pattern=f"^{PERSON_PATTERN}{_END}",
         description="A person's name.",
         examples=["demo-seller"],
     ),

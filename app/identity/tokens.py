@@ -15,6 +15,7 @@ from typing import Any, Final
 import jwt
 
 from app.domain.errors import Code, Refusal
+from app.domain.names import is_id, is_person
 from app.identity.model import Identity, Role
 
 ALGORITHM: Final = "HS256"
@@ -38,9 +39,6 @@ TTL_SECONDS_MAX: Final = 31 * 24 * 3600
 # Ours are under 400 characters. What is longer is refused before it costs a hash.
 TOKEN_CHARACTERS_MAX: Final = 2_048
 
-# As the database has them: `person.name` and `business_line.id`.
-_PERSON: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,62}", re.ASCII)
-_LINE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 _SESSION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 
@@ -75,9 +73,9 @@ class Tokens:
         Raises:
             ValueError: a name or a lifetime that `verify` would not accept.
         """
-        if not _PERSON.fullmatch(person):
+        if not is_person(person):
             raise ValueError(f"{person!r} is no name: letters, digits and _.@-, 63 at most")
-        if not _LINE.fullmatch(line):
+        if not is_id(line):
             raise ValueError(f"{line!r} is no business line: a-z, 0-9, _ and -, 63 at most")
         if not 1 <= ttl_s <= TTL_SECONDS_MAX:
             raise ValueError(f"a token lives 1 to {TTL_SECONDS_MAX} seconds, not {ttl_s}")
@@ -147,7 +145,7 @@ def _identity(claims: Mapping[str, Any], now: int) -> Identity | None:
     if type(expires) is not int or not 0 < expires <= now + TTL_SECONDS_MAX + LEEWAY_SECONDS:
         return None
     person, line, session = claims["sub"], claims["line"], claims["jti"]
-    if not (_matches(_PERSON, person) and _matches(_LINE, line) and _matches(_SESSION, session)):
+    if not (is_person(person) and is_id(line) and _is_session(session)):
         return None
     role = claims["role"]
     if not isinstance(role, str) or role not in set(Role):
@@ -155,5 +153,5 @@ def _identity(claims: Mapping[str, Any], now: int) -> Identity | None:
     return Identity(person, Role(role), line, expires, session)
 
 
-def _matches(pattern: re.Pattern[str], value: object) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
+def _is_session(value: object) -> bool:
+    return isinstance(value, str) and _SESSION.fullmatch(value) is not None

@@ -12,7 +12,6 @@ A snapshot with every event after it applied equals a fresh snapshot: whoever ad
 changes what a snapshot shows adds the event that tells of it.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,12 +19,9 @@ from typing import Any, Final
 from app.domain.cursor import Cursor
 from app.domain.errors import Code, Refusal
 from app.domain.money import AMOUNT_MAX, EXPONENTS, Money
+from app.domain.names import is_id, is_person, is_text
 from app.events.model import NewEvent, StoredEvent
 from app.limits import QUANTITY_MAX, TITLE_MAX
-
-_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,62}", re.ASCII)
-
 
 # What is seen -------------------------------------------------------------------------------------
 
@@ -210,13 +206,8 @@ def parse_restock(wire: Mapping[str, Any]) -> Restock | Refusal:
     return Restock(delta)
 
 
-def is_id(value: object) -> bool:
-    """Whether it can be the id of a sale or a listing."""
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
 def _is_title(value: object) -> bool:
-    return isinstance(value, str) and 1 <= len(value) <= TITLE_MAX and value.isprintable()
+    return is_text(value, TITLE_MAX)
 
 
 def _is_price(value: object) -> bool:
@@ -232,7 +223,7 @@ def _is_stock(value: object) -> bool:
 
 
 def _is_seller(value: object) -> bool:
-    return value is None or (isinstance(value, str) and _NAME.fullmatch(value) is not None)
+    return value is None or is_person(value)
 
 
 _ID_FORM: Final = "an id: lower-case letters, digits, _ and -"

@@ -6,6 +6,7 @@ listings of their own, operators anybody's. A buyer changes stock by buying, whi
 
 from app.domain.cursor import Cursor
 from app.domain.errors import Code, Refusal
+from app.domain.names import is_id
 from app.domain.page import Page, Paged
 from app.identity.model import Identity
 from app.sales import rules, store
@@ -17,7 +18,6 @@ from app.sales.model import (
     SaleSummary,
     SaleView,
     StockChanged,
-    is_id,
 )
 from app.storage import Database
 

@@ -2,20 +2,18 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from app.domain.cursor import Cursor
 from app.domain.errors import Code, Refusal
 from app.domain.money import Money
+from app.domain.names import is_id, is_text
 from app.limits import CHECKOUT_TEXT_MAX, QUANTITY_MAX
 from app.payments.gateway import Attempt
-
-_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 
 
 class State(StrEnum):
@@ -36,7 +34,7 @@ class CheckoutRequest:
         listing: the id of a listing in that sale.
         quantity: pieces, 1 to `QUANTITY_MAX`.
         payment_method: the provider's token for the buyer's card.
-        key: the caller's idempotency key, 1 to `CHECKOUT_TEXT_MAX` printable characters.
+        key: the caller's idempotency key, 1 to `CHECKOUT_TEXT_MAX` visible ASCII characters.
     """
 
     sale: str
@@ -129,16 +127,20 @@ def parse_checkout(wire: Mapping[str, Any]) -> CheckoutRequest | Refusal:
             came by another way (the topic's sale, the header's key). Other members are ignored.
     """
     for name in ("sale", "listing"):
-        if not _is_id(wire.get(name)):
+        if not is_id(wire.get(name)):
             return _invalid(f"`{name}` must be an id: lower-case letters, digits, _ and -.")
     quantity = wire.get("quantity")
     if type(quantity) is not int or not 1 <= quantity <= QUANTITY_MAX:
         return _invalid(f"`quantity` must be a whole number from 1 to {QUANTITY_MAX}.")
-    for name in ("payment_method", "idempotency_key"):
-        if not _is_text(wire.get(name)):
-            return _invalid(
-                f"`{name}` must be text of 1 to {CHECKOUT_TEXT_MAX} printable characters."
-            )
+    if not is_text(wire.get("payment_method"), CHECKOUT_TEXT_MAX):
+        return _invalid(
+            f"`payment_method` must be text of 1 to {CHECKOUT_TEXT_MAX} printable characters."
+        )
+    if not _is_key(wire.get("idempotency_key")):
+        return _invalid(
+            f"`idempotency_key` must be 1 to {CHECKOUT_TEXT_MAX} printable characters of ASCII, "
+            "without spaces."
+        )
     return CheckoutRequest(
         wire["sale"],
         wire["listing"],
@@ -148,13 +150,9 @@ def parse_checkout(wire: Mapping[str, Any]) -> CheckoutRequest | Refusal:
     )
 
 
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
-def _is_text(value: object) -> bool:
-    """Whether it is text that can be stored, shown and logged: no control characters, no halves."""
-    return isinstance(value, str) and 1 <= len(value) <= CHECKOUT_TEXT_MAX and value.isprintable()
+def _is_key(value: object) -> bool:
+    """Whether it is a key that HTTP's header can carry, too, and carries unchanged."""
+    return is_text(value, CHECKOUT_TEXT_MAX) and str(value).isascii() and " " not in str(value)
 
 
 def _invalid(detail: str) -> Refusal:

@@ -67,7 +67,7 @@ class Api:
     def token(self, who: str, line: str = "demo") -> str:
         """A token: `buyer` is demo-buyer, `buyer:bea` another."""
         role, _, name = who.partition(":")
-        return self._services.tokens.issue(name or f"demo-{role}", Role(role), line, 60)
+        return self._services.tokens.issue(name or f"demo-{role}", Role(role), line, 3600)
 
     async def get(self, who: str, path: str, *, line: str = "demo") -> Answer:
         """GET as this person."""

@@ -12,7 +12,7 @@ from app.identity.model import Role
 from app.identity.tokens import Tokens
 from tests.app.http.node import SECRET, Seen, bare_services, router
 
-TOKEN = Tokens(SECRET).issue("demo-buyer", Role.BUYER, "demo", 60)
+TOKEN = Tokens(SECRET).issue("demo-buyer", Role.BUYER, "demo", 3600)
 
 
 def code_of(response: Response) -> str:

@@ -66,6 +66,8 @@ def test_every_member_is_needed(member: str) -> None:
         ("idempotency_key", "a\nb"),
         ("idempotency_key", "\ud800"),
         ("idempotency_key", "\u202e"),
+        ("idempotency_key", "a b"),
+        ("idempotency_key", "é"),
         ("idempotency_key", 1),
     ],
 )
