@@ -4,9 +4,9 @@ from typing import Final
 
 import msgspec
 
-from app.domain.errors import Code, Refusal
-from app.domain.page import Page
-from app.http.message import RefusedError, Request, Response
+from app.domain.errors import Code
+from app.domain.page import Page, number_of
+from app.http.message import Request, Response
 from app.http.reply import granted, moment, read_query, reply
 from app.http.router import Operation, Route
 from app.http.schemas import (
@@ -20,10 +20,7 @@ from app.http.schemas import (
     ReadQuery,
 )
 from app.http.services import Services
-from app.ledger.model import Account, StoredEntry
-
-# What a bigint counts to: a longer number names no account.
-_DIGITS_MAX: Final = 18
+from app.ledger.model import NO_ACCOUNT, Account, StoredEntry
 
 
 async def list_accounts(services: Services, request: Request) -> Response:
@@ -53,10 +50,9 @@ async def list_entries(services: Services, request: Request) -> Response:
 
 
 def _number(request: Request) -> int:
-    spelled = request.params["account"]
-    if not spelled.isdigit() or len(spelled) > _DIGITS_MAX:
-        raise RefusedError(Refusal(Code.NOT_FOUND))
-    return int(spelled)
+    """The account's number; what is none names no account."""
+    number = number_of(request.params["account"])
+    return granted(NO_ACCOUNT if number is None else number)
 
 
 def _summary(account: Account) -> AccountSummary:

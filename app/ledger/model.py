@@ -12,7 +12,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from app.domain.errors import Code, Refusal
 from app.domain.money import Money
+
+NO_ACCOUNT: Final = Refusal(Code.NOT_FOUND, "There is no such account.")
 
 
 class Side(StrEnum):

@@ -5,22 +5,16 @@ its own purchase is in it.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 from app.domain.cursor import Cursor
 from app.domain.errors import Code, Refusal
-from app.domain.page import Page, Paged
+from app.domain.page import NO_SUCH_PLACE, Page, Paged, number_of
 from app.events import store as events
 from app.identity.model import Identity, Role
 from app.ledger import store
-from app.ledger.model import Account, StoredEntry, Violation
+from app.ledger.model import NO_ACCOUNT, Account, StoredEntry, Violation
 from app.ledger.rules import COUNTER_MAX
 from app.storage import Database, ReadConnection
-
-_NOT_FOUND: Final = Refusal(Code.NOT_FOUND, "There is no such account.")
-_BAD_PAGE: Final = Refusal(Code.INVALID_REQUEST, "`after` is not a place in this listing.")
-# What a bigint counts to: a place beyond it is no place.
-_PLACE_DIGITS_MAX: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +35,10 @@ class Ledger:
         """The accounts that `identity` may see, in the order in which they were opened."""
         if identity.role is Role.BUYER:
             return Refusal(Code.FORBIDDEN)
-        after = _place(page.after)
+        after = number_of(page.after or "0")
         if after is None:
-            return _BAD_PAGE
-        return await self._database.read(_accounts, identity, after, page.limit)
+            return NO_SUCH_PLACE
+        return await self._database.read(_accounts, identity, after, page)
 
     async def account(self, identity: Identity, account: int) -> AccountSeen | Refusal:
         """One account; what `identity` may not see is not found."""
@@ -54,10 +48,10 @@ class Ledger:
         self, identity: Identity, account: int, page: Page
     ) -> Paged[StoredEntry] | Refusal:
         """An account's entries, oldest first; `page.after` is a version."""
-        after = _place(page.after)
+        after = number_of(page.after or "0")
         if after is None:
-            return _BAD_PAGE
-        return await self._database.read(_entries, identity, (account, after), page.limit)
+            return NO_SUCH_PLACE
+        return await self._database.read(_entries, identity, (account, after), page)
 
     async def check(self) -> list[Violation]:
         """Everything found that must never be so; empty where the ledger is clean."""
@@ -65,17 +59,16 @@ class Ledger:
 
 
 async def _accounts(
-    conn: ReadConnection, identity: Identity, after: int, limit: int
+    conn: ReadConnection, identity: Identity, after: int, page: Page
 ) -> Paged[Account]:
     cursor = await events.head(conn)
     if identity.role is Role.OPERATOR:
-        found = await store.accounts_of_line(conn, identity.line, after, limit + 1)
+        found = await store.accounts_of_line(conn, identity.line, after, page.rows)
     else:
         found = await store.accounts_of_owner(
-            conn, identity.line, identity.person, after, limit + 1
+            conn, identity.line, identity.person, after, page.rows
         )
-    more = len(found) > limit
-    return Paged(found[:limit], str(found[limit - 1].id) if more else None, cursor)
+    return page.cut(found, lambda each: each.id, cursor)
 
 
 async def _account(conn: ReadConnection, identity: Identity, number: int) -> AccountSeen | Refusal:
@@ -83,31 +76,22 @@ async def _account(conn: ReadConnection, identity: Identity, number: int) -> Acc
     known = 0 < number <= COUNTER_MAX
     account = await store.account_of_line(conn, identity.line, number) if known else None
     if account is None or not _may_see(identity, account):
-        return _NOT_FOUND
+        return NO_ACCOUNT
     return AccountSeen(account, cursor)
 
 
 async def _entries(
-    conn: ReadConnection, identity: Identity, start: tuple[int, int], limit: int
+    conn: ReadConnection, identity: Identity, start: tuple[int, int], page: Page
 ) -> Paged[StoredEntry] | Refusal:
     number, after = start
     seen = await _account(conn, identity, number)
     if isinstance(seen, Refusal):
         return seen
-    found = await store.entries_of_account(conn, number, after, limit + 1)
-    more = len(found) > limit
-    return Paged(found[:limit], str(found[limit - 1].version) if more else None, seen.cursor)
+    found = await store.entries_of_account(conn, number, after, page.rows)
+    return page.cut(found, lambda each: each.version, seen.cursor)
 
 
 def _may_see(identity: Identity, account: Account) -> bool:
     """Operators see all accounts of their line, sellers their own."""
     own = identity.role is Role.SELLER and account.owner == identity.person
     return identity.role is Role.OPERATOR or own
-
-
-def _place(after: str) -> int | None:
-    """The number that `after` spells, 0 where it is empty, None where it spells none."""
-    if not after:
-        return 0
-    spelled = after.isascii() and after.isdigit() and len(after) <= _PLACE_DIGITS_MAX
-    return int(after) if spelled else None

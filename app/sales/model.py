@@ -23,6 +23,10 @@ from app.domain.names import is_id, is_person, is_text
 from app.events.model import NewEvent, StoredEvent
 from app.limits import QUANTITY_MAX, TITLE_MAX
 
+NO_SALE: Final = Refusal(Code.NOT_FOUND, "There is no such sale.")
+NO_LISTING: Final = Refusal(Code.NOT_FOUND, "There is no such listing.")
+
+
 # What is seen -------------------------------------------------------------------------------------
 
 

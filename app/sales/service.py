@@ -5,12 +5,14 @@ listings of their own, operators anybody's. A buyer changes stock by buying, whi
 """
 
 from app.domain.cursor import Cursor
-from app.domain.errors import Code, Refusal
+from app.domain.errors import Refusal
 from app.domain.names import is_id
-from app.domain.page import Page, Paged
+from app.domain.page import NO_SUCH_PLACE, Page, Paged
 from app.identity.model import Identity
 from app.sales import rules, store
 from app.sales.model import (
+    NO_LISTING,
+    NO_SALE,
     ListingAdded,
     NewListing,
     NewSale,
@@ -20,9 +22,6 @@ from app.sales.model import (
     StockChanged,
 )
 from app.storage import Database
-
-_NO_SALE = Refusal(Code.NOT_FOUND, "There is no such sale.")
-_NO_LISTING = Refusal(Code.NOT_FOUND, "There is no such listing.")
 
 
 class Sales:
@@ -34,13 +33,13 @@ class Sales:
     async def list(self, identity: Identity, page: Page) -> Paged[SaleSummary] | Refusal:
         """One page of the line's sales, in the order of their ids; `page.after` is a sale's id."""
         if page.after and not is_id(page.after):
-            return Refusal(Code.INVALID_REQUEST, "`after` is not a place in this listing.")
+            return NO_SUCH_PLACE
         return await self._database.read(store.page, identity.line, page)
 
     async def view(self, identity: Identity, sale: str) -> SaleView | Refusal:
         """One sale with its listings; what is not of the line is not found."""
         if not is_id(sale):
-            return _NO_SALE
+            return NO_SALE
         return await self._database.read(store.view, identity.line, sale)
 
     async def join(
@@ -58,7 +57,7 @@ class Sales:
             at most `REPLAY_EVENTS_MAX`; a snapshot in all other cases; not_found without a sale.
         """
         if not is_id(sale):
-            return _NO_SALE
+            return NO_SALE
         return await self._database.read(store.join, identity.line, sale, seen)
 
     async def create_sale(self, identity: Identity, new: NewSale) -> SaleView | Refusal:
@@ -74,7 +73,7 @@ class Sales:
         if refusal:
             return refusal
         if not is_id(sale):
-            return _NO_SALE
+            return NO_SALE
         return await self._database.write(store.close_sale, identity, sale)
 
     async def add_listing(
@@ -85,11 +84,11 @@ class Sales:
         if isinstance(seller, Refusal):
             return seller
         if not is_id(sale):
-            return _NO_SALE
+            return NO_SALE
         return await self._database.write(store.add_listing, identity, sale, new, seller)
 
     async def restock(self, identity: Identity, listing: str, delta: int) -> StockChanged | Refusal:
         """Add pieces to a listing's stock, or take some off; never those held for purchases."""
         if not is_id(listing):
-            return _NO_LISTING
+            return NO_LISTING
         return await self._database.write(store.restock, identity, listing, delta)

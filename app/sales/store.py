@@ -15,6 +15,8 @@ from app.identity.store import meet, meet_caller
 from app.limits import LISTINGS_MAX, REPLAY_EVENTS_MAX
 from app.sales import rules
 from app.sales.model import (
+    NO_LISTING,
+    NO_SALE,
     ListingAdded,
     ListingView,
     NewListing,
@@ -32,8 +34,6 @@ from app.storage import ReadConnection, Row, WriteConnection, load_queries
 
 _SQL: Final = load_queries(__package__)
 
-_NO_SALE: Final = Refusal(Code.NOT_FOUND, "There is no such sale.")
-_NO_LISTING: Final = Refusal(Code.NOT_FOUND, "There is no such listing.")
 _TAKEN: Final = Refusal(Code.INVALID_REQUEST, "This `id` is taken.")
 
 
@@ -43,10 +43,9 @@ _TAKEN: Final = Refusal(Code.INVALID_REQUEST, "This `id` is taken.")
 async def page(conn: ReadConnection, line: str, wanted: Page) -> Paged[SaleSummary]:
     """One page of a line's sales, in the order of their ids."""
     cursor = await events.head(conn)
-    rows = await conn.fetch(_SQL.sales_of_line, line, wanted.after, wanted.limit + 1)
-    found = tuple(SaleSummary(row["id"], row["title"], not row["closed"]) for row in rows)
-    items = found[: wanted.limit]
-    return Paged(items, items[-1].id if len(found) > wanted.limit else None, cursor)
+    rows = await conn.fetch(_SQL.sales_of_line, line, wanted.after, wanted.rows)
+    found = [SaleSummary(row["id"], row["title"], not row["closed"]) for row in rows]
+    return wanted.cut(found, lambda each: each.id, cursor)
 
 
 async def view(conn: ReadConnection, line: str, sale: str) -> SaleView | Refusal:
@@ -61,7 +60,7 @@ async def join(
     head = await events.head(conn)
     if seen is not None and seen.epoch == head.epoch and seen.position <= head.position:
         if await conn.fetchrow(_SQL.sale, line, sale) is None:
-            return _NO_SALE
+            return NO_SALE
         missed = await events.read_topic(
             conn, topic_of(sale), seen.position, head.position, REPLAY_EVENTS_MAX + 1
         )
@@ -74,7 +73,7 @@ async def join(
 async def _view(conn: ReadConnection, head: Cursor, line: str, sale: str) -> SaleView | Refusal:
     row = await conn.fetchrow(_SQL.sale, line, sale)
     if row is None:
-        return _NO_SALE
+        return NO_SALE
     rows = await conn.fetch(_SQL.listings_of_sale, sale, LISTINGS_MAX)
     listings = tuple(_to_listing(listing) for listing in rows)
     return SaleView(row["id"], row["title"], not row["closed"], listings, head)
@@ -97,7 +96,7 @@ async def close_sale(conn: WriteConnection, identity: Identity, sale: str) -> Cu
     """Ends a sale now: its members are told, and nothing is bought from it any more."""
     row = await conn.fetchrow(_SQL.lock_sale, identity.line, sale)
     if row is None:
-        return _NO_SALE
+        return NO_SALE
     if row["closed"]:
         return Refusal(Code.SALE_CLOSED)
     await conn.execute(_SQL.close_sale, identity.line, sale)
@@ -115,7 +114,7 @@ async def add_listing(
         return refusal
     row = await conn.fetchrow(_SQL.lock_sale, identity.line, sale)
     if row is None:
-        return _NO_SALE
+        return NO_SALE
     count = await conn.fetchval(_SQL.count_listings, sale)
     refusal = rules.refuse_listing(closed=row["closed"], listings=count)
     if refusal:
@@ -143,7 +142,7 @@ async def restock(
     """Changes a listing's stock by `delta` pieces, and tells the sale's members."""
     row = await conn.fetchrow(_SQL.lock_shelf, identity.line, listing)
     if row is None:
-        return _NO_LISTING
+        return NO_LISTING
     shelf = rules.Shelf(row["sale"], row["seller"], row["stock"], row["reserved"])
     refusal = rules.refuse_restock(identity, shelf, delta)
     if refusal:

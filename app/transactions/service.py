@@ -34,7 +34,7 @@ from actors import (
 )
 from app.domain.cursor import Cursor
 from app.domain.errors import Code, Refusal
-from app.domain.page import Page, Paged
+from app.domain.page import NO_SUCH_PLACE, Page, Paged
 from app.events import store as events
 from app.identity.model import Identity, Role
 from app.limits import (
@@ -55,7 +55,6 @@ from app.transactions.store import Order
 
 _ID: Final = re.compile(r"txn_[0-9a-z]{26}", re.ASCII)
 _NOT_FOUND: Final = Refusal(Code.NOT_FOUND, "There is no such transaction.")
-_BAD_PAGE: Final = Refusal(Code.INVALID_REQUEST, "`after` is not a place in this listing.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +184,7 @@ class Transactions:
     async def list(self, identity: Identity, page: Page) -> Paged[Transaction] | Refusal:
         """Transactions, newest first: a buyer's own, those a seller sold, all for an operator."""
         if page.after and not _ID.fullmatch(page.after):
-            return _BAD_PAGE
+            return NO_SUCH_PLACE
         return await self._database.read(_list, identity, page)
 
     # Recovery ------------------------------------------------------------------------------------
@@ -242,16 +241,14 @@ async def _get(
 
 async def _list(conn: ReadConnection, identity: Identity, page: Page) -> Paged[Transaction]:
     cursor = await events.head(conn)
-    rows = page.limit + 1
     match identity.role:
         case Role.BUYER:
-            found = await store.of_buyer(conn, identity, page.after, rows)
+            found = await store.of_buyer(conn, identity, page.after, page.rows)
         case Role.SELLER:
-            found = await store.of_seller(conn, identity, page.after, rows)
+            found = await store.of_seller(conn, identity, page.after, page.rows)
         case Role.OPERATOR:
-            found = await store.of_line(conn, identity.line, page.after, rows)
-    more = len(found) > page.limit
-    return Paged(found[: page.limit], found[page.limit - 1].id if more else None, cursor)
+            found = await store.of_line(conn, identity.line, page.after, page.rows)
+    return page.cut(found, lambda each: each.id, cursor)
 
 
 def _may_see(identity: Identity, transaction: Transaction) -> bool:
