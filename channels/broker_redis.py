@@ -18,8 +18,7 @@ from typing import Final
 
 import trio
 
-from actors import Lifeline
-from actors.wakeup import Wakeup
+from actors import Lifeline, Wakeup
 from channels.broker import BrokerStatistics, Bus, BusMessage, OnRaw, OnRemote, RawChannels
 from channels.errors import BusDown
 from channels.limits import BUS_BATCH_MAX, BUS_QUEUE_MAX, BUS_SUBSCRIBE_S

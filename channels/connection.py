@@ -173,6 +173,7 @@ class Connection:
     def end(self, verdict: Verdict) -> None:
         """End the connection for this reason, unless there is one already."""
         if self.verdict is None:
+            self.hub.settle()  # what was published until now precedes the goodbye
             self.verdict = verdict
             self.scope.cancel()
 

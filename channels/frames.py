@@ -7,7 +7,6 @@ and is made once.
 from typing import Final
 
 TEXT: Final = 0x1
-BINARY: Final = 0x2
 CLOSE: Final = 0x8
 FIN: Final = 0x80
 OPCODE: Final = 0x0F
@@ -16,7 +15,6 @@ LENGTH: Final = 0x7F
 
 # Close codes: what the client should make of the end. 1000 is not among them: older clients take
 # it for the user's own wish and never come back.
-GOING_AWAY: Final = 1001
 PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007
 INTERNAL_ERROR: Final = 1011
@@ -24,7 +22,6 @@ SERVICE_RESTART: Final = 1012
 # Ours. The client reconnects on each of them; they tell a person who looks what happened.
 MALFORMED: Final = 4400
 IDLE: Final = 4408
-SLOW_READER: Final = 4413
 
 
 def text_frame(text: bytes) -> bytes:

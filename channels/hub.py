@@ -28,8 +28,7 @@ from dataclasses import dataclass
 
 import trio
 
-from actors import Lifeline
-from actors.wakeup import Wakeup
+from actors import Lifeline, Wakeup
 from channels.channel import Payload
 from channels.frames import text_frame
 from channels.limits import FLUSH_SENDS_A_TURN, FLUSH_TURNS_MAX, RUN_BYTES_MAX, Limits

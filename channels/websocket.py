@@ -27,7 +27,7 @@ from typing import Final
 
 import trio
 
-from actors.wakeup import Wakeup
+from actors import Wakeup
 from channels.frames import CLOSE, INVALID_DATA, OPCODE, PROTOCOL_ERROR, close_frame
 from channels.inbound_lane import InboundLane
 from channels.limits import RECEIVE_BYTES, WRITE_BYTES, Limits
