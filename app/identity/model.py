@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+# How far the clocks of two of our nodes may stand apart. NTP keeps them within milliseconds.
+LEEWAY_SECONDS: Final = 5
 
 
 class Role(StrEnum):
@@ -29,3 +33,7 @@ class Identity:
     line: str
     expires_at: int
     session: str
+
+    def has_expired(self, now: float) -> bool:
+        """Whether the token is no longer valid at `now`, on whichever of our nodes' clocks."""
+        return self.expires_at + LEEWAY_SECONDS <= now

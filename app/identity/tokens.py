@@ -16,7 +16,7 @@ import jwt
 
 from app.domain.errors import Code, Refusal
 from app.domain.names import is_id, is_person
-from app.identity.model import Identity, Role
+from app.identity.model import LEEWAY_SECONDS, Identity, Role
 
 ALGORITHM: Final = "HS256"
 TYPE: Final = "at+jwt"
@@ -30,9 +30,6 @@ _SESSION_BYTES: Final = 8
 # RFC 7518 section 3.2: an HMAC key is at least as long as the hash, 256 bits.
 SECRET_BYTES_MIN: Final = 32
 
-# How far the clocks of two of our nodes may stand apart. NTP keeps them within milliseconds.
-LEEWAY_SECONDS: Final = 5
-
 # A working month: a token cannot be called back yet, so none is issued to outlive this.
 TTL_SECONDS_MAX: Final = 31 * 24 * 3600
 
@@ -43,7 +40,7 @@ _SESSION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 
 _INVALID: Final = Refusal(Code.UNAUTHORIZED)
-_EXPIRED: Final = Refusal(Code.UNAUTHORIZED, "The token has expired.")
+EXPIRED: Final = Refusal(Code.UNAUTHORIZED, "The token has expired.")
 
 
 class Tokens:
@@ -95,8 +92,8 @@ class Tokens:
         identity = None if claims is None else _identity(claims, int(self._now()))
         if identity is None:
             return _INVALID
-        if identity.expires_at + LEEWAY_SECONDS <= self._now():
-            return _EXPIRED
+        if identity.has_expired(self._now()):
+            return EXPIRED
         return identity
 
     def _signed_claims(self, token: str) -> Mapping[str, Any] | None:

@@ -24,6 +24,7 @@ from app.domain.cursor import parse_cursor
 from app.domain.errors import Code, Refusal
 from app.domain.ids import new_id
 from app.identity.model import Identity
+from app.identity.tokens import EXPIRED
 from app.limits import CHECKOUTS_A_CHANNEL_MAX
 from app.sales.model import SaleJoin
 from app.sales.service import Sales
@@ -48,7 +49,6 @@ _NOT_AN_OBJECT: Final = Refusal(Code.INVALID_REQUEST, "An object is expected.")
 _NO_SUCH_EVENT: Final = Refusal(
     Code.INVALID_REQUEST, "This topic takes one event from clients, `checkout`."
 )
-_EXPIRED: Final = Refusal(Code.UNAUTHORIZED, "The token has expired.")
 
 
 class SaleChannel(Channel):
@@ -81,8 +81,8 @@ class SaleChannel(Channel):
         """Answers `{snapshot, cursor}`, or the events missed since `{cursor}` of the params."""
         if not isinstance(params, Mapping):
             return JoinRefused(response_of(_NOT_AN_OBJECT))
-        if self._expired(socket.assigns):
-            return JoinRefused(response_of(_EXPIRED))
+        if socket.assigns.has_expired(self._now()):
+            return JoinRefused(response_of(EXPIRED))
         self._sale = topic.partition(":")[2]
         wire = params.get("cursor")
         try:
@@ -99,8 +99,8 @@ class SaleChannel(Channel):
             return _refuse(_NO_SUCH_EVENT)
         if not isinstance(payload, Mapping):
             return _refuse(_NOT_AN_OBJECT)
-        if self._expired(socket.assigns):
-            return _refuse(_EXPIRED)
+        if socket.assigns.has_expired(self._now()):
+            return _refuse(EXPIRED)
         request = parse_checkout({**payload, "sale": self._sale})
         if isinstance(request, Refusal):
             return _refuse(request)
@@ -146,9 +146,6 @@ class SaleChannel(Channel):
         finally:
             self._under_way -= 1
             reply.send(answer)
-
-    def _expired(self, identity: Identity) -> bool:
-        return identity.expires_at <= self._now()
 
 
 def _joined(start: SaleJoin, *, rejoins: bool) -> Joined:

@@ -10,10 +10,9 @@ import jwt
 import pytest
 
 from app.domain.errors import Code, Refusal
-from app.identity.model import Identity, Role
+from app.identity.model import LEEWAY_SECONDS, Identity, Role
 from app.identity.tokens import (
     CLAIMS,
-    LEEWAY_SECONDS,
     SECRET_BYTES_MIN,
     TOKEN_CHARACTERS_MAX,
     TTL_SECONDS_MAX,

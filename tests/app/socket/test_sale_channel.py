@@ -9,7 +9,7 @@ import trio
 
 from actors import DynamicSupervisor
 from app.events import store as events
-from app.identity.model import Identity
+from app.identity.model import LEEWAY_SECONDS, Identity
 from app.limits import REPLAY_EVENTS_MAX
 from app.payments import cards
 from app.payments.memory_gateway import MemoryGateway, Point
@@ -203,7 +203,7 @@ async def test_an_expired_token_watches_on_but_neither_joins_nor_buys(floor: Flo
     """When the token has expired, joins and checkouts are refused as unauthorized."""
     client = Client(replace(BUYER, expires_at=100))
     channel = await floor.member(client)
-    floor.now = 100.0
+    floor.now = 100.0 + LEEWAY_SECONDS
     assert refused(await channel.handle_in("checkout", PURCHASE, client)) == "unauthorized"
     assert refused(await channel.join(client.topic, {}, client)) == "unauthorized"
 
