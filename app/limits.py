@@ -88,6 +88,8 @@ MIGRATION_LOCK_S: Final = 3.0
 # How long one migration may run.
 MIGRATION_RUN_S: Final = 300.0
 
+# HTTP ---------------------------------------------------------------------------------------------
+
 # Bytes of a request's head, and seconds for it to arrive. No browser sends more; a client that
 # sends slower is holding a connection, not making a request.
 HEAD_BYTES_MAX: Final = 16 * 1024
@@ -200,10 +202,6 @@ STOCK_MAX: Final = 1_000_000_000
 # Characters of a sale's or listing's title, as the schema has it.
 TITLE_MAX: Final = 200
 
-# Checkouts under way on one channel. A person buys one thing at a time; a program that buys for
-# many over one socket gets this far, at some 10 KB each, before it is told to wait.
-CHECKOUTS_A_CHANNEL_MAX: Final = 256
-
 # Storage: embedded servers ------------------------------------------------------------------------
 
 # How long making a cluster may take: about a second, much longer on a slow disk.
@@ -231,11 +229,15 @@ VALKEY_MEMORY_BYTES: Final = 256 * 1024 * 1024
 
 # Sockets ------------------------------------------------------------------------------------------
 
+# Checkouts under way on one channel. A person buys one thing at a time; a program that buys for
+# many over one socket gets this far, at some 10 KB each, before it is told to wait.
+CHECKOUTS_A_CHANNEL_MAX: Final = 256
+
 # Checkouts under way on all channels of a node. Each waits for a payment, a second or so: more than
 # this is more than one provider account takes.
 CHECKOUTS_MAX: Final = 2_000
 
-# Storage: the bus between nodes ----------------------------------------------------------------
+# Storage: the bus between nodes -------------------------------------------------------------------
 
 # How long Redis may take to answer. It answers in a millisecond; a bus that needs a second is no
 # realtime bus.

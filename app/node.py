@@ -26,7 +26,7 @@ from app.events.relay import Relay
 from app.events.service import EventLog
 from app.http.adapter import quart_app
 from app.http.hypercorn_server import HttpServer
-from app.http.listener import Bind, Listener
+from app.http.listener import SOCKET_PATH, Bind, Listener
 from app.http.readiness import Readiness
 from app.http.router import Router as HttpRouter
 from app.http.services import Services
@@ -58,6 +58,9 @@ TREE: Final = Intensity(restarts=10, window_s=60.0)
 # PostgreSQL's absence crashes the feed and the relay once a backoff, for as long as it lasts.
 _PATIENT: Final = Intensity(restarts=200, window_s=60.0)
 _AGAIN: Final = Backoff(first_s=0.1, ceiling_s=2.0, reset_after_s=10.0, jitter=0.2)
+
+# Where a machine finds itself, for addresses that stand for all of its own.
+_OF_ITSELF: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
 
 # Of each part's figures, those that only ever grow: Prometheus takes their rates.
 _SOCKET_COUNTERS: Final = ("opened", "refused", "received", "malformed", "joined", "crashed")
@@ -117,7 +120,8 @@ class Node:
         self._broker: Broker = (
             RedisBroker(self._bus, new_id("node")) if self._bus else MemoryBroker()
         )
-        self._hub = Hub()
+        limits = Limits(drain_s=settings.drain_seconds)
+        self._hub = Hub(limits)
         self._feed = Feed(self._database, self._broker, self._hub)
         self._relay = Relay(self._annex, self._database, self._broker)
         self._live = self._dynamic("transactions", TRANSACTIONS_MAX)
@@ -138,7 +142,7 @@ class Node:
             self._topics(),
             self._hub,
             self._broker,
-            Limits(drain_s=settings.drain_seconds),
+            limits,
             emit=self._emit,
         )
         self._listener = self._listen(tokens)
@@ -152,7 +156,8 @@ class Node:
     @property
     def url(self) -> str:
         """Where a browser on this machine finds it."""
-        return f"http://{self._settings.host}:{self._port}"
+        host = _OF_ITSELF.get(self._settings.host, self._settings.host)
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     def supervisor(self) -> Supervisor:
         """The supervisor of the node's parts, in the order in which they start."""
@@ -192,7 +197,7 @@ class Node:
         routes: list[tuple[str, ChannelFactory]] = [("sale:*", self._sale_channel)]
         if self._settings.bench_rooms:
             routes.append(("bench:*", BenchChannel))
-        return Router(routes)
+        return Router(routes, path=SOCKET_PATH)
 
     def _sale_channel(self) -> SaleChannel:
         return SaleChannel(self._sales, self._transactions, self._checkouts)

@@ -3,7 +3,8 @@
 -- name: append
 -- Takes the next positions under the head's lock and writes the events there, in the arrays' order,
 -- all in one statement: the lock is held for this, and for the commit. Listeners wake at the commit.
--- $2 and $3 are one text for each event: an array of topics and an object, both JSON.
+-- $2 and $3 are one text for each event: an array of topics and an object, both JSON. $4 is the
+-- channel that listeners wait on.
 with head as (
     update log_head
     set position = position + cardinality($1::text[])
@@ -36,7 +37,7 @@ indexed as (
     order by topic.name, told.position
 )
 
-select head.epoch, head.position, pg_notify('agio_log', '') as woken
+select head.epoch, head.position, pg_notify($4, '') as woken
 from head;
 
 -- name: head

@@ -37,6 +37,7 @@ async def append(conn: WriteConnection, events: Sequence[NewEvent]) -> Cursor:
         [event.type for event in events],
         [_json(event.topics) for event in events],
         [_json(event.data) for event in events],
+        CHANNEL,
     )
     assert row is not None, "the schema gives the log a head"
     return _to_cursor(row)

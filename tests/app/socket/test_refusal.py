@@ -4,6 +4,7 @@ import pytest
 
 from app.domain.errors import MEANINGS, Code, Refusal
 from app.socket.refusal import response_of
+from channels.protocol import BUSY
 
 
 @pytest.mark.parametrize("code", Code)
@@ -16,3 +17,8 @@ def test_every_refusal_has_one_shape(code: Code) -> None:
         "retryable": meaning.retryable,
         "reason": code.value,
     }
+
+
+def test_the_channels_own_busy_looks_like_ours() -> None:
+    """A push that found no room is refused by the layer below in the same words."""
+    assert response_of(Refusal(Code.BUSY)) == dict(BUSY)
