@@ -4,10 +4,11 @@
     |- servers           embedded PostgreSQL and Valkey, one for one; those that have no URL
     `- node (rest for one)
        |- annex, database, schema
-       |- broker, hub
+       |- bus, broker, hub
        |- events         feed and relay, one for one: they go and come with PostgreSQL
        |- transactions   dynamic: one child for each live transaction
        |- recovery       finds purchases that nobody drives
+       |- checkouts      dynamic: one child for each push that waits for a purchase
        |- connections    dynamic: one child for each client
        `- listener       the port
 
