@@ -91,7 +91,9 @@ class Route:
             return None
         found: dict[str, str] = {}
         for want, segment in zip(wanted, segments, strict=True):
-            if want.startswith("{") and is_id(segment):
+            if want.startswith("{"):
+                if not is_id(segment):
+                    return None
                 found[want[1:-1]] = segment
             elif want != segment:
                 return None

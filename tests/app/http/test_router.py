@@ -72,6 +72,8 @@ async def test_without_a_valid_token_nobody_is_answered(authorization: str) -> N
         "/v1/echo/a%00",
         "/v1/echo/a%2fb",
         "/V1/echo/a",
+        "/v1/echo/{thing}",
+        "/v1/echo/%7Bthing%7D",
     ],
 )
 async def test_a_path_of_no_route_is_not_found(path: str) -> None:
