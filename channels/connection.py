@@ -27,7 +27,7 @@ from channels.errors import MalformedMessage
 from channels.frames import INTERNAL_ERROR, MALFORMED, text_frame
 from channels.host import ChannelHost
 from channels.hub import Hub
-from channels.limits import Limits
+from channels.limits import ENDING_MAX, Limits
 from channels.outbox import Outbox
 from channels.protocol import (
     BUSY,
@@ -124,10 +124,11 @@ class Connection:
             channels_max=around.limits.channels, held_max=around.limits.held_frames
         )
         self._hosts: dict[Membership, ChannelHost] = {}
+        self._hosts_max = around.limits.channels + ENDING_MAX
         self._serial = 0
         self._offences = 0
         self._supervisor = DynamicSupervisor(
-            "channels", max_children=2 * around.limits.channels, emit=around.emit
+            "channels", max_children=self._hosts_max, emit=around.emit
         )
         self._life = Lifeline(supervisor="connection", emit=around.emit)
         self._gone = trio.Event()
@@ -258,13 +259,13 @@ class Connection:
             self._acts[act](self, envelope, membership)
 
     def _beat(self, envelope: Envelope, _membership: Membership | None) -> None:
-        self._reply(envelope._replace(join_ref=None), "ok")
+        self._reply(envelope, "ok", join_ref=None)
 
     def _confirm(self, envelope: Envelope, _membership: Membership | None) -> None:
         self._reply(envelope, "ok")
 
     def _refuse(self, envelope: Envelope, _membership: Membership | None) -> None:
-        self._reply(envelope._replace(join_ref=None), "error", UNMATCHED)
+        self._reply(envelope, "error", UNMATCHED, join_ref=None)
 
     def _ignore(self, _envelope: Envelope, _membership: Membership | None) -> None:
         """It speaks for a join that is over."""
@@ -295,6 +296,9 @@ class Connection:
         """Start a join; what there is of this topic gives way."""
         make = self._around.router.route(envelope.topic)
         assert make is not None, "only topics that have a route get here"
+        if len(self._hosts) >= self._hosts_max:
+            self._reply(envelope, "error", TOO_MANY)
+            return
         before = [host for host in self._hosts.values() if host.membership.topic == envelope.topic]
         membership = self._state.begin(envelope)
         for host in before:

@@ -6,6 +6,9 @@ from typing import Final
 # Binary V2 frames carry each of these lengths in one byte, so text frames may not go beyond it.
 NAME_BYTES_MAX: Final = 255
 
+# So many characters are never more bytes than that. Clients count from 1, or send a UUID.
+REF_CHARACTERS_MAX: Final = 63
+
 # Two lists or maps deep is more than any client library sends: `a[b][c]=d`.
 QUERY_DEPTH_MAX: Final = 3
 
@@ -24,6 +27,10 @@ WRITE_BYTES: Final = 65_536
 
 # Messages that trio-websocket may hold decoded: the lane waits for each, so one is never exceeded.
 DECODED_MESSAGES_MAX: Final = 1
+
+# Channels of one connection that gave way to others and have not ended yet. A join waits for the
+# end of all of its topic before it, so a burst costs its square: this many take milliseconds.
+ENDING_MAX: Final = 100
 
 # How often the flusher lets publishers go on before it sends. Each turn is two laps of the trio
 # loop; beyond this many, latency would grow and no send would be saved.

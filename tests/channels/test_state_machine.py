@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trio
 
-from channels.limits import Limits
+from channels.limits import ENDING_MAX, Limits
 from channels.serializer import Envelope
 from channels.testing import Client, Node, connect, serving
 from tests.channels.rooms import Hot, Script, reply
@@ -137,6 +137,19 @@ async def test_a_duplicate_join_is_answered_before_the_old_channel_closes(
         Envelope("1", "1", "room:1", "phx_close", {}),
     ]
     assert script.ended == [("room:1", "replaced")]
+
+
+async def test_joins_that_wait_for_a_goodbye_are_bounded(client: Client) -> None:
+    """Each waits for the end of all before it, so a burst of them must not grow as its square."""
+    await client.join("room:1")
+    await client.assert_reply(await client.push("room:1", "goodbye", {"do": "hang"}))
+    last = LIMITS.channels + ENDING_MAX
+    for n in range(1, last + 1):
+        await client.send(Envelope(f"j{n}", f"j{n}", "room:1", "phx_join", {}))
+    refused = {"reason": "too many channels joined"}
+    assert await client.received() == [
+        reply(f"j{last}", f"j{last}", "room:1", refused, "error"),
+    ]
 
 
 async def test_a_refused_duplicate_join_still_closes_the_old_channel(client: Client) -> None:
