@@ -259,13 +259,13 @@ class Connection:
             self._acts[act](self, envelope, membership)
 
     def _beat(self, envelope: Envelope, _membership: Membership | None) -> None:
-        self._reply(envelope, "ok", join_ref=None)
+        self._reply(envelope._replace(join_ref=None), "ok")
 
     def _confirm(self, envelope: Envelope, _membership: Membership | None) -> None:
         self._reply(envelope, "ok")
 
     def _refuse(self, envelope: Envelope, _membership: Membership | None) -> None:
-        self._reply(envelope, "error", UNMATCHED, join_ref=None)
+        self._reply(envelope._replace(join_ref=None), "error", UNMATCHED)
 
     def _ignore(self, _envelope: Envelope, _membership: Membership | None) -> None:
         """It speaks for a join that is over."""
