@@ -240,9 +240,12 @@ class Connection:
 
     def _reply(self, envelope: Envelope, status: str, response: Payload = _NOTHING) -> None:
         """Answer a frame, if it wants an answer."""
+        self._reply_as(envelope.join_ref, envelope, status, response)
+
+    def _reply_as(self, join_ref: Ref, envelope: Envelope, status: str, response: Payload) -> None:
         if envelope.ref is not None:
             told = {"status": status, "response": dict(response)}
-            self.send(envelope.join_ref, envelope.ref, envelope.topic, REPLY, told)
+            self.send(join_ref, envelope.ref, envelope.topic, REPLY, told)
 
     # The acts.
 
@@ -259,13 +262,13 @@ class Connection:
             self._acts[act](self, envelope, membership)
 
     def _beat(self, envelope: Envelope, _membership: Membership | None) -> None:
-        self._reply(envelope._replace(join_ref=None), "ok")
+        self._reply_as(None, envelope, "ok", _NOTHING)
 
     def _confirm(self, envelope: Envelope, _membership: Membership | None) -> None:
         self._reply(envelope, "ok")
 
     def _refuse(self, envelope: Envelope, _membership: Membership | None) -> None:
-        self._reply(envelope._replace(join_ref=None), "error", UNMATCHED)
+        self._reply_as(None, envelope, "error", UNMATCHED)
 
     def _ignore(self, _envelope: Envelope, _membership: Membership | None) -> None:
         """It speaks for a join that is over."""

@@ -217,10 +217,9 @@ def _give_way(present: Membership, successor: Membership) -> None:
 
 def kind_of(envelope: Envelope) -> Kind:
     """Which row of the table a frame belongs to."""
-    if envelope.event == HEARTBEAT and envelope.topic == SOCKET_TOPIC:
-        return Kind.HEARTBEAT
     if not envelope.event.startswith(RESERVED_PREFIX):
-        return Kind.PUSH
+        beats = envelope.topic == SOCKET_TOPIC and envelope.event == HEARTBEAT
+        return Kind.HEARTBEAT if beats else Kind.PUSH
     return _CONTROL.get(envelope.event, Kind.RESERVED)
 
 

@@ -5,31 +5,38 @@ can stand beside this one and the hub can encode a broadcast once for each that 
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
 from channels.errors import MalformedMessage
-from channels.limits import NAME_BYTES_MAX
+from channels.limits import NAME_BYTES_MAX, REF_CHARACTERS_MAX
 
-Ref: TypeAlias = str | int | None
+# Beyond it JavaScript would not read its own number back.
+_INT_MAX: Final = 2**53
+
+_Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+
+Ref: TypeAlias = (
+    Annotated[str, msgspec.Meta(max_length=REF_CHARACTERS_MAX)]
+    | Annotated[int, msgspec.Meta(ge=-_INT_MAX, le=_INT_MAX)]
+    | None
+)
 """What a client numbers its joins and pushes with. Echoed as it came."""
 
 
-class Envelope(NamedTuple):
-    """One message with its address, as a client sends it."""
+class Envelope(msgspec.Struct, array_like=True, frozen=True):
+    """One message with its address, as a client sends it: a JSON array of these, in this order."""
 
     join_ref: Ref
     ref: Ref
-    topic: str
-    event: str
+    topic: _Name
+    event: _Name
     payload: Any
 
 
-_DECODER: Final = msgspec.json.Decoder(list[Any])
+_DECODER: Final = msgspec.json.Decoder(Envelope)
 _ENCODER: Final = msgspec.json.Encoder()
-_PARTS: Final = 5
-_INT_MAX: Final = 2**53  # beyond it JavaScript would not read its own number back
 
 
 class V2Json:
@@ -43,13 +50,12 @@ class V2Json:
             MalformedMessage: it is no such array; the text says what is wrong, without the content.
         """
         try:
-            parts = _DECODER.decode(text)
+            envelope = _DECODER.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedMessage("not a JSON array") from error
-        if len(parts) < _PARTS:
-            raise MalformedMessage(f"{len(parts)} parts instead of {_PARTS}")
-        envelope = Envelope._make(parts[:_PARTS])
-        _check_names(envelope)
+            raise MalformedMessage(f"no message: {type(error).__name__}") from error
+        if not (envelope.topic.isascii() and envelope.event.isascii()):
+            _check_bytes(envelope.topic)
+            _check_bytes(envelope.event)
         return envelope
 
     @staticmethod
@@ -66,16 +72,7 @@ class V2Json:
         return _ENCODER.encode((join_ref, ref, topic, event, payload))
 
 
-def _check_names(envelope: Envelope) -> None:
-    for name in (envelope.topic, envelope.event):
-        if type(name) is not str or not name or _bytes(name) > NAME_BYTES_MAX:
-            raise MalformedMessage("topic and event are non-empty strings of at most 255 bytes")
-    for ref in (envelope.join_ref, envelope.ref):
-        if ref is None or (type(ref) is int and abs(ref) <= _INT_MAX):
-            continue
-        if type(ref) is not str or _bytes(ref) > NAME_BYTES_MAX:
-            raise MalformedMessage("refs are null, small integers, or strings of at most 255 bytes")
-
-
-def _bytes(name: str) -> int:
-    return len(name) if name.isascii() else len(name.encode(errors="surrogatepass"))
+def _check_bytes(name: str) -> None:
+    """Characters were counted already; a name that is not ASCII has more bytes than characters."""
+    if len(name.encode()) > NAME_BYTES_MAX:
+        raise MalformedMessage(f"a name of more than {NAME_BYTES_MAX} bytes")

@@ -277,7 +277,7 @@ class Client:
 
     async def send(self, envelope: Envelope) -> None:
         """Send a message as it is."""
-        await self.send_text(msgspec.json.encode(list(envelope)).decode())
+        await self.send_text(msgspec.json.encode(envelope).decode())
 
     async def send_text(self, text: str) -> None:
         """Send a text frame."""
@@ -381,7 +381,7 @@ class Client:
             self._fragments.append(event.data)
             if event.message_finished:
                 text, self._fragments = "".join(self._fragments), []
-                self._inbox.append(Envelope._make(msgspec.json.decode(text)))
+                self._inbox.append(msgspec.json.decode(text, type=Envelope))
         elif isinstance(event, CloseConnection):
             self._ended = ConnectionEnded(event.code)
         elif isinstance(event, AcceptConnection):
