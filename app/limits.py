@@ -14,7 +14,7 @@ CHECK_ROWS_A_READ: Final = 1_000
 # Violations of one kind that a check reports. One is too many already; a screenful shows the shape.
 VIOLATIONS_MAX: Final = 100
 
-# Pieces in one purchase: no cart is larger, and a price times this still fits an amount's check.
+# Pieces in one purchase, in a new listing, in one restock: no cart and no delivery is larger.
 QUANTITY_MAX: Final = 1_000_000
 
 # Characters of an idempotency key or a payment method; Stripe's own bound on a key.
@@ -131,9 +131,6 @@ REACH_S: Final = 5.0
 
 # Seconds for one readiness check. An orchestrator's own probe gives up after one.
 CHECK_S: Final = 0.8
-
-# Seconds that requests under way are given to end when the server stops.
-HTTP_DRAIN_S: Final = 2.0
 
 # Seconds after which a caller refused for the moment may try again.
 RETRY_AFTER_S: Final = 1

@@ -74,6 +74,7 @@ _HUB_COUNTERS: Final = (
     "sends",
     "overflows",
 )
+_BUS_COUNTERS: Final = ("published", "received", "dropped", "connections_lost")
 _LISTENER_COUNTERS: Final = ("accepted", "refused", "turned_away", "starved")
 _CHILDREN_COUNTERS: Final = ("started", "restarts")
 
@@ -217,7 +218,7 @@ class Node:
         )
         return Listener(
             Bind(self._settings.host, self._settings.port),
-            HttpServer(quart_app(router), self._emit),
+            HttpServer(quart_app(router), self._emit, drain_s=self._settings.drain_seconds),
             self._endpoint,
             connections=self._connections,
             readiness=self._readiness,
@@ -250,6 +251,8 @@ class Node:
         watch = self._metrics.watch
         watch("annex", self._annex.statistics, counters=("calls_made",))
         watch("database", self._database.statistics, counters=("blocks_retried", "blocks_down"))
+        if self._bus is not None:
+            watch("bus", self._bus.statistics, counters=_BUS_COUNTERS)
         watch("broker", self._broker.statistics, counters=("published", "received", "dropped"))
         watch("socket", self._endpoint.statistics, counters=_SOCKET_COUNTERS)
         watch("hub", self._hub.statistics, counters=_HUB_COUNTERS)
@@ -257,4 +260,5 @@ class Node:
         watch("relay", self._relay.statistics, counters=("published",))
         watch("listener", self._listener.statistics, counters=_LISTENER_COUNTERS)
         watch("transactions", self._live.statistics, counters=_CHILDREN_COUNTERS)
+        watch("checkouts", self._checkouts.statistics, counters=_CHILDREN_COUNTERS)
         watch("connections", self._connections.statistics, counters=_CHILDREN_COUNTERS)

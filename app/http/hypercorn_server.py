@@ -50,12 +50,19 @@ _READ_BYTES: Final = 64 * 1024
 class HttpServer:
     """Serves HTTP/1.1 and HTTP/2 over cleartext on connections it is given."""
 
-    def __init__(self, app: Any, emit: Emit) -> None:
-        """`app` is an ASGI application that needs no lifespan."""
+    def __init__(self, app: Any, emit: Emit, *, drain_s: float) -> None:
+        """A server of connections that it is given.
+
+        Args:
+            app: an ASGI application that needs no lifespan.
+            emit: takes `connection.failed`.
+            drain_s: seconds that requests under way are given to end when the server stops.
+        """
         self._app = wrap_app(app, _READ_BYTES, "asgi")
         self._config = _config()
         self._context = WorkerContext(None)
         self._emit = emit
+        self._drain_s = drain_s
         self._serving = 0
         self._idle = trio.Event()
 
@@ -68,10 +75,10 @@ class HttpServer:
         """Serve from now on: forget an earlier `drain`."""
         self._context = WorkerContext(None)
 
-    async def drain(self, deadline_s: float) -> None:
-        """Close what is idle, and wait until what is under way has ended, at most so long."""
+    async def drain(self) -> None:
+        """Close what is idle, and wait until what is under way has ended, at most `drain_s`."""
         await self._context.terminated.set()
-        with trio.move_on_after(deadline_s):
+        with trio.move_on_after(self._drain_s):
             while self._serving:
                 self._idle = trio.Event()
                 await self._idle.wait()

@@ -11,8 +11,8 @@ that dribbles is cut off. A WebSocket handshake goes to the channels' endpoint w
 all else to the HTTP server, which gives the connection back if an upgrade comes later.
 
 Stopping: readiness says no, the socket closes, clients of channels are told to go elsewhere, and
-requests under way are given a moment. Connections that are then left belong to their supervisor,
-which is stopped after this.
+requests under way are given as long to end. Connections that are then left belong to their
+supervisor, which is stopped after this.
 """
 
 import errno
@@ -32,7 +32,7 @@ from app.http.hypercorn_server import HttpServer
 from app.http.message import Response
 from app.http.problem import problem
 from app.http.readiness import Readiness
-from app.limits import ACCEPT_REST_S, BACKLOG, HEAD_BYTES_MAX, HEAD_S, HTTP_DRAIN_S
+from app.limits import ACCEPT_REST_S, BACKLOG, HEAD_BYTES_MAX, HEAD_S
 from app.storage.errors import StartupError
 
 # Where the Phoenix client connects when it is given `/socket`.
@@ -144,7 +144,7 @@ class Listener:
     async def _drain(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._endpoint.drain)
-            nursery.start_soon(self._http.drain, HTTP_DRAIN_S)
+            nursery.start_soon(self._http.drain)
 
     async def _accept(self, listening: trio.socket.SocketType) -> None:
         while True:

@@ -123,7 +123,7 @@ async def serving(
     seen = seen or Seen()
     endpoint = EchoEndpoint()
     connections = DynamicSupervisor("connections", max_children=max_connections, emit=seen.emit)
-    http = HttpServer(quart_app(router(services, seen, routes)), seen.emit)
+    http = HttpServer(quart_app(router(services, seen, routes)), seen.emit, drain_s=2)
     listener = Listener(
         Bind("127.0.0.1", 0),
         http,

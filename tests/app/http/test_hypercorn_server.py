@@ -19,6 +19,7 @@ from actors.events import drop_event
 from app.http.hypercorn_server import HttpServer
 from app.limits import KEEP_ALIVE_S, WRITE_S
 
+DRAIN_S = 5.0
 UPGRADE = b"GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -121,7 +122,7 @@ async def connection(server: HttpServer, head: bytes = GET) -> AsyncIterator[Con
 
 def plain(app: Any = echo) -> HttpServer:
     """A server of this application that tells nobody."""
-    return HttpServer(app, drop_event)
+    return HttpServer(app, drop_event, drain_s=DRAIN_S)
 
 
 async def test_requests_follow_each_other_on_one_connection() -> None:
@@ -221,8 +222,8 @@ async def test_draining_closes_idle_connections_and_waits_for_requests() -> None
         await idle.read_until(b"\r\n\r\n0")
         await asked.wait()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(quick.drain, 5)
-            nursery.start_soon(slow.drain, 5)
+            nursery.start_soon(quick.drain)
+            nursery.start_soon(slow.drain)
             assert await idle.client.receive_some() == b""
             assert slow.serving == 1
             go.set()
@@ -236,9 +237,9 @@ async def test_draining_ends_with_its_deadline(mock_clock: trio.testing.MockCloc
     server = plain(flood)
     async with connection(server), trio.open_nursery() as nursery:
         await trio.testing.wait_all_tasks_blocked(0.01)
-        nursery.start_soon(server.drain, 2)
+        nursery.start_soon(server.drain)
         await trio.testing.wait_all_tasks_blocked(0.01)
-        mock_clock.jump(2)
+        mock_clock.jump(DRAIN_S)
 
 
 async def test_a_fault_below_the_application_is_told_and_closes_the_connection() -> None:
@@ -248,7 +249,7 @@ async def test_a_fault_below_the_application_is_told_and_closes_the_connection()
     async def broken(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"a\nb", b"c")]})
 
-    server = HttpServer(broken, lambda name, _fields: told.append(name))
+    server = HttpServer(broken, lambda name, _fields: told.append(name), drain_s=DRAIN_S)
     async with connection(server) as to:
         await to.over.wait()
         assert b"200" not in bytes(await to.client.receive_some())
