@@ -188,8 +188,8 @@ TABLE: Final = (
         "AGIO_POOL_SIZE",
         "a number from 2 to 200",
         _whole(2, 200),
-        "Connections to PostgreSQL from one node. Measured: 16 saturate a core of PostgreSQL, 64 "
-        "bring nothing more, and six nodes still fit the server's usual 100.",
+        "Connections to PostgreSQL from one node. 16 saturate a core, 64 bring nothing more "
+        "(`make bench-annex`), and six nodes still fit the server's usual 100.",
     ),
     Setting(
         "AGIO_DRAIN_SECONDS",

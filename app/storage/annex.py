@@ -46,9 +46,8 @@ from app.storage.errors import AnnexDown
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-# How long one thread may hold the interpreter while the other waits. At CPython's 5 ms an answer
-# from the database waits that long whenever the trio loop is busy: measured 501 statements a second
-# with one caller, against 1398 at half a millisecond.
+# How long one thread may hold the interpreter while the other waits. At CPython's 5 ms each answer
+# from the database may wait that long whenever the trio loop is busy. `make bench-annex` compares.
 _SWITCH_INTERVAL_S: Final = 0.0005
 
 
