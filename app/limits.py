@@ -42,7 +42,7 @@ ANNEX_POSTS_MAX: Final = 65_536
 
 # Storage: PostgreSQL ------------------------------------------------------------------------------
 
-# Connections of one node. Measured: 16 saturate a core of PostgreSQL, 64 bring nothing more; six
+# Connections of one node. 16 saturate a core, 64 bring nothing more (`make bench-annex`); six
 # nodes still fit the server's usual 100.
 POSTGRES_POOL_SIZE: Final = 16
 
