@@ -161,9 +161,13 @@ class SocketState:
     def decide(self, envelope: Envelope) -> tuple[Act, Membership | None]:
         """What to do about a frame, and the membership it meets, if there is one."""
         membership = self.memberships.get(envelope.topic)
-        phase = Phase.ABSENT if membership is None else membership.phase
-        case = (kind_of(envelope), phase, _standing(envelope, membership))
-        return DECISIONS[case], membership
+        kind = kind_of(envelope)
+        if membership is None:
+            return DECISIONS[kind, Phase.ABSENT, Standing.CURRENT], None
+        join_refs = (envelope.join_ref, membership.join_ref)
+        stale = None not in join_refs and join_refs[0] != join_refs[1]
+        standing = Standing.STALE if stale else Standing.CURRENT
+        return DECISIONS[kind, membership.phase, standing], membership
 
     def has_room(self) -> bool:
         """Whether one more topic may be joined."""
@@ -221,9 +225,3 @@ def kind_of(envelope: Envelope) -> Kind:
         beats = envelope.topic == SOCKET_TOPIC and envelope.event == HEARTBEAT
         return Kind.HEARTBEAT if beats else Kind.PUSH
     return _CONTROL.get(envelope.event, Kind.RESERVED)
-
-
-def _standing(envelope: Envelope, membership: Membership | None) -> Standing:
-    if membership is None or envelope.join_ref is None or membership.join_ref is None:
-        return Standing.CURRENT
-    return Standing.CURRENT if envelope.join_ref == membership.join_ref else Standing.STALE

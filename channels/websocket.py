@@ -23,6 +23,7 @@ nothing is lifted before that either.
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import trio
@@ -84,7 +85,9 @@ class Wire(trio.abc.Stream):
         """Called when the connection cannot go on: `slow_reader`, `broken`, `closed`."""
         self.close_code: Callable[[], int | None] = _no_code
         """The code with which trio-websocket ended the connection, if it did."""
-        self.outbox = Outbox(self, totals, _nowait_writer(stream))
+        self._descriptor = _descriptor(stream)
+        write = None if self._descriptor is None else partial(os.write, self._descriptor)
+        self.outbox = Outbox(self, totals, write)
 
     # For trio-websocket.
 
@@ -101,11 +104,11 @@ class Wire(trio.abc.Stream):
             passed = self._lane.walk(self._lift)
             if passed:
                 return passed
-            data = await self._stream.receive_some(RECEIVE_BYTES)
+            data = await self._receive()
             if not data:
                 return b""
             self._heard()
-            self._lane.feed(bytes(data))
+            self._lane.feed(data)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write what trio-websocket has to say, after what waits in the outbox."""
@@ -164,6 +167,26 @@ class Wire(trio.abc.Stream):
         self.closing = True
         self._was_consumed.set()
 
+    async def _receive(self) -> bytes:
+        """What the client sent; straight from the socket, where there is one."""
+        if self._descriptor is None:
+            return bytes(await self._stream.receive_some(RECEIVE_BYTES))
+        while True:
+            self._check_open()
+            await trio.lowlevel.wait_readable(self._descriptor)
+            self._check_open()
+            try:
+                return os.read(self._descriptor, RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise trio.BrokenResourceError from error
+
+    def _check_open(self) -> None:
+        """A closed descriptor may be somebody else's by now."""
+        if self._closed:
+            raise trio.ClosedResourceError
+
     def _lift(self, payload: bytes) -> None:
         if not self.closing:
             self.lift(payload)
@@ -221,17 +244,10 @@ class Wire(trio.abc.Stream):
                 return
 
 
-def _nowait_writer(stream: trio.abc.Stream) -> Callable[[bytes], int] | None:
-    """A function that writes to the stream's socket without waiting, if it has one."""
+def _descriptor(stream: trio.abc.Stream) -> int | None:
+    """The descriptor of the stream's socket, if it has one: it can be used without waiting."""
     socket = getattr(stream, "socket", None)
-    if not isinstance(socket, trio.socket.SocketType):
-        return None
-    descriptor = socket.fileno()
-
-    def write(data: bytes) -> int:
-        return os.write(descriptor, data)
-
-    return write
+    return socket.fileno() if isinstance(socket, trio.socket.SocketType) else None
 
 
 def _drop(_payload: bytes) -> None:
