@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx
 import msgspec
 import trio
+
 from app.identity.model import Role
 from app.identity.tokens import Tokens
 
