@@ -2,7 +2,8 @@
 
     version          the layout's version, so that another one is refused and not misread
     lock             held while a process uses the folder
-    home             where the servers' own files are: this folder, unless they cannot reach it
+    home             where the servers' own files are: `.` is this folder, which may be moved and
+                     copied; another path where they cannot reach this one
     *.port, *.secret what each server was given, so that URLs survive restarts
     *.log            what each server said since its last start
 
@@ -52,9 +53,10 @@ class StateFolder:
         self.path = path.absolute()
         self.run_as = choose_user()
         self._ports: dict[str, int] = {}
+        self._locks: list[int] = []
         try:
             self._make()
-            self._lock = self._take_lock()
+            self._take_lock(self.path)
         except OSError as error:
             raise StartupError(
                 f"cannot use the state folder {self.path}: {error.strerror}"
@@ -83,16 +85,15 @@ class StateFolder:
 
     def close(self) -> None:
         """Let others have it."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        while self._locks:
+            os.close(self._locks.pop())
 
     @cached_property
     def home(self) -> Path:
         """Where the servers' own files are; found, or made, when it is first asked for.
 
         Raises:
-            StartupError: it is gone, or there is no place for it.
+            StartupError: it is gone, out of reach, or in use, or there is no place for it.
         """
         try:
             return self._find_home()
@@ -158,17 +159,18 @@ class StateFolder:
         # Servers of another user pass through it; the files that hold secrets stay ours alone.
         self.path.chmod(0o711 if self.run_as.is_other else 0o700)
 
-    def _take_lock(self) -> int | None:
+    def _take_lock(self, folder: Path) -> None:
         """Hold the folder's lock until the process ends; children do not inherit it."""
-        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
+            data = "" if folder == self.path else f"data in {folder} of the "
             raise StateFolderInUse(
-                f"the state folder {self.path} is in use by another agio"
+                f"the {data}state folder {self.path} is in use by another agio"
             ) from None
-        return lock
+        self._locks.append(lock)
 
     def _check_version(self) -> None:
         file = self.path / "version"
@@ -188,17 +190,26 @@ class StateFolder:
         """Where the servers' files are, or are to be."""
         pointer = self.path / "home"
         if pointer.exists():
-            home = Path(pointer.read_text("utf-8").strip())
+            home = self.path / pointer.read_text("utf-8").strip()
             if not home.is_dir():
                 raise StartupError(
                     f"the data of the state folder {self.path} was in {home}, which is gone: "
                     "bring it back, or remove the state folder to begin anew"
                 )
-            return home
-        home = self.path
-        if not self.run_as.can_enter(self.path):
+            if home == self.path and not self.run_as.can_enter(home):
+                raise StartupError(
+                    f"the servers' user can no longer reach {home}, where their data is: "
+                    "put the folder back to where it was, or open those above it"
+                )
+        elif self.run_as.can_enter(self.path):
+            home = self.path
+            _write(pointer, ".")
+        else:
             home = _make_elsewhere(self.path, self.run_as)
-        _write(pointer, str(home))
+            _write(pointer, str(home))
+        if home != self.path:
+            # A copy of this folder would lead to the same data.
+            self._take_lock(home)
         return home
 
 

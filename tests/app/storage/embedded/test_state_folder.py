@@ -1,6 +1,7 @@
 """The state folder: what it keeps, who may open it, and where servers' files go."""
 
 import os
+import shutil
 import socket
 import stat
 from collections.abc import Iterator
@@ -110,6 +111,18 @@ def test_the_servers_files_are_here_where_they_can_be(state: StateFolder) -> Non
     assert _mode(state.folder("server")) == 0o700
 
 
+def test_a_folder_takes_its_data_along(state_path: Path) -> None:
+    """Moved or copied, a folder leads to its own data and never to those of another."""
+    with StateFolder(state_path) as state:
+        (state.folder("server") / "data").write_text("of before")
+    copy = shutil.copytree(state_path, state_path.with_name("copy"))
+    moved = state_path.rename(state_path.with_name("moved"))
+    for path in (copy, moved):
+        with StateFolder(path) as state:
+            assert state.home == path
+            assert (state.folder("server") / "data").read_text() == "of before"
+
+
 @_AS_ROOT
 def test_the_servers_files_go_elsewhere_where_they_must(tmp_path: Path, elsewhere: Path) -> None:
     """Below a folder that others cannot enter, the servers' files go where their user can."""
@@ -140,13 +153,38 @@ def test_data_of_a_folder_that_is_gone_is_set_aside(tmp_path: Path, elsewhere: P
 
 @_AS_ROOT
 @pytest.mark.usefixtures("elsewhere")
+def test_one_process_has_data_that_are_elsewhere(tmp_path: Path) -> None:
+    """A copy of a folder whose data are elsewhere does not use them beside the first."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir(mode=0o700)
+    with StateFolder(hidden / "state") as state:
+        home = state.home
+        copy = shutil.copytree(hidden / "state", hidden / "copy")
+        with StateFolder(copy) as other, pytest.raises(StateFolderInUse, match=str(home)):
+            _ = other.home
+
+
+@_AS_ROOT
+def test_data_out_of_reach_are_said(state_path: Path) -> None:
+    """A folder that was moved to where its servers cannot follow is refused in one line."""
+    with StateFolder(state_path) as state:
+        state.folder("server")
+    hidden = state_path.with_name("hidden")
+    hidden.mkdir(mode=0o700)
+    moved = state_path.rename(hidden / "state")
+    with StateFolder(moved) as state, pytest.raises(StartupError, match="no longer reach"):
+        _ = state.home
+
+
+@_AS_ROOT
+@pytest.mark.usefixtures("elsewhere")
 def test_data_that_is_gone_is_said(tmp_path: Path) -> None:
     """A folder whose data was removed is refused, not quietly begun anew."""
     hidden = tmp_path / "hidden"
     hidden.mkdir(mode=0o700)
     with StateFolder(hidden / "state") as state:
         home = state.home
-    home.rmdir()
+    shutil.rmtree(home)
     with StateFolder(hidden / "state") as state, pytest.raises(StartupError, match="is gone"):
         _ = state.home
 
