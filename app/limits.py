@@ -230,6 +230,10 @@ VALKEY_MEMORY_BYTES: Final = 256 * 1024 * 1024
 # many over one socket gets this far, at some 10 KB each, before it is told to wait.
 CHECKOUTS_A_CHANNEL_MAX: Final = 256
 
+# Seconds that a join of a sale waits for the database. The client gives up after 10, and is better
+# told before that.
+JOIN_S: Final = 8.0
+
 # Checkouts under way on all channels of a node. Each waits for a payment, a second or so: more than
 # this is more than one provider account takes.
 CHECKOUTS_MAX: Final = 2_000

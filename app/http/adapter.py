@@ -75,7 +75,9 @@ def _to_request(body: bytes) -> Request:
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        # No header of one value may come twice, and none that we read is a list. A line end is in
+        # no header, so whoever reads this one refuses it.
+        headers[key] = f"{headers[key]}\n{text}" if key in headers else text
     client = scope.get("client")
     return Request(
         method=scope["method"],

@@ -21,7 +21,8 @@ class Request:
         method: upper case, such as `GET`.
         path: as it was sent, still percent-encoded, without the query.
         query: what follows the `?`, still percent-encoded.
-        headers: by lower-case name; a repeated header's values joined by `, `.
+        headers: by lower-case name; the values of one that came twice joined by a line end, which
+            no single value holds.
         body: the whole body.
         peer: the client's address, for the log; empty where unknown.
         params: the variable parts of the path, decoded. The router fills them in.

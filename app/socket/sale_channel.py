@@ -17,7 +17,10 @@ A socket may outlive its token. Watching goes on then; joining and buying need o
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
+
+import trio
 
 from actors import ActorDown, ChildSpec, DynamicSupervisor, Lifeline, Restart, TooManyChildren
 from app.domain.cursor import parse_cursor
@@ -25,7 +28,7 @@ from app.domain.errors import Code, Refusal
 from app.domain.ids import new_id
 from app.identity.model import Identity
 from app.identity.tokens import EXPIRED
-from app.limits import CHECKOUTS_A_CHANNEL_MAX
+from app.limits import CHECKOUTS_A_CHANNEL_MAX, JOIN_S
 from app.sales.model import SaleJoin
 from app.sales.service import Sales
 from app.socket.refusal import response_of
@@ -85,10 +88,9 @@ class SaleChannel(Channel):
             return JoinRefused(response_of(EXPIRED))
         self._sale = topic.partition(":")[2]
         wire = params.get("cursor")
-        try:
+        start: SaleJoin | Refusal = Refusal(Code.UNAVAILABLE)
+        with suppress(StorageDown), trio.move_on_after(JOIN_S):
             start = await self._sales.join(socket.assigns, self._sale, parse_cursor(wire))
-        except StorageDown:
-            return JoinRefused(response_of(Refusal(Code.UNAVAILABLE)))
         if isinstance(start, Refusal):
             return JoinRefused(response_of(start))
         return _joined(start, rejoins=wire is not None)

@@ -172,6 +172,18 @@ async def test_a_refusal_says_why_and_whether_to_retry(
         assert (await fresh_view(server))["demo-mug"] == 50
 
 
+async def test_a_key_that_comes_twice_is_no_key(server: AgioServer) -> None:
+    """A request with two Idempotency-Key headers is refused, whichever is meant."""
+    body = {k: v for k, v in purchase("").items() if k != "idempotency_key"}
+    async with client(server, "buyer") as http:
+        answer = await http.post(
+            "/v1/transactions",
+            json={"sale": "demo", **body},
+            headers=[("Idempotency-Key", "k"), ("Idempotency-Key", "k")],
+        )
+    assert (400, "invalid_request") == (answer.status_code, answer.json()["code"])
+
+
 async def test_an_answer_lost_after_the_effect_is_found_again(server: AgioServer) -> None:
     """When the provider charged but its answer was lost, the purchase is captured all the same."""
     async with AsyncExitStack() as stack:

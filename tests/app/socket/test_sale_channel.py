@@ -199,6 +199,15 @@ async def test_a_join_without_a_database(annex: Annex, database_url: str, floor:
     assert refused(answer) == "unavailable"
 
 
+async def test_a_join_that_the_database_holds_up(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A join that PostgreSQL does not answer in time is refused as unavailable."""
+    monkeypatch.setattr(sale_channel, "JOIN_S", 0.0)
+    answer = await floor.channel().join("sale:friday", {}, Client(BUYER))
+    assert refused(answer) == "unavailable"
+
+
 async def test_an_expired_token_watches_on_but_neither_joins_nor_buys(floor: Floor) -> None:
     """When the token has expired, joins and checkouts are refused as unauthorized."""
     client = Client(replace(BUYER, expires_at=100))
