@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
 import trio
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -376,5 +377,5 @@ class Accounting(RuleBasedStateMachine):
             assert sum(map(len, sink.outbox.queue)) <= 400
 
 
-TestAccounting = Accounting.TestCase
+TestAccounting = pytest.mark.slow(Accounting.TestCase)
 TestAccounting.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

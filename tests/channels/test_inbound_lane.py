@@ -119,6 +119,7 @@ ODD = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(PLAIN | ANY_FRAME | ODD, max_size=8), st.lists(st.integers(0, 5000), max_size=8))
 @settings(max_examples=400, deadline=None)
 def test_frames_mean_the_same_through_the_lane(frames: list[bytes], places: list[int]) -> None:
@@ -127,6 +128,7 @@ def test_frames_mean_the_same_through_the_lane(frames: list[bytes], places: list
     assert alone(data) == through_lane(cut(data, places))[0]
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=8))
 @settings(max_examples=300, deadline=None)
 def test_any_bytes_mean_the_same_through_the_lane(data: bytes, places: list[int]) -> None:

@@ -15,6 +15,7 @@ REFS = st.none() | st.integers(-(2**53), 2**53) | NAMES
 PAYLOADS = st.dictionaries(NAMES, st.none() | st.booleans() | st.integers(0, 9) | NAMES)
 
 
+@pytest.mark.slow
 @given(st.builds(Envelope, REFS, REFS, NAMES, NAMES, PAYLOADS))
 def test_what_is_encoded_is_decoded(envelope: Envelope) -> None:
     """Encoding and decoding are each other's inverse."""

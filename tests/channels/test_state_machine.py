@@ -139,6 +139,7 @@ async def test_a_duplicate_join_is_answered_before_the_old_channel_closes(
     assert script.ended == [("room:1", "replaced")]
 
 
+@pytest.mark.usefixtures("autojump_clock")
 async def test_joins_that_wait_for_a_goodbye_are_bounded(client: Client) -> None:
     """Each waits for the end of all before it, so a burst of them must not grow as its square."""
     await client.join("room:1")

@@ -1,5 +1,6 @@
 """The two lanes over real sockets: whole frames, in order, whoever else is writing."""
 
+import pytest
 import trio
 import trio.testing
 from wsproto.events import Ping, TextMessage
@@ -42,6 +43,7 @@ async def _chatter(client: Client, rounds: int) -> None:
         await client.send_event(TextMessage('"echo",{"n":-1}]'))
 
 
+@pytest.mark.slow
 async def test_broadcasts_pongs_and_replies_never_mix() -> None:
     """Thousands of injected frames between the library's own, over buffers that are always full."""
     count, rounds = 5000, 150
