@@ -1,5 +1,6 @@
 """What `agio up` prints once it serves: where, tokens, and two snippets that work as pasted."""
 
+import shlex
 import sys
 from typing import Final
 
@@ -49,19 +50,20 @@ curl -s -w '\\n' {url}/v1/transactions \\
 """
 
 
-def banner(url: str, tokens: Tokens, ttl_s: int) -> str:
+def banner(url: str, tokens: Tokens, ttl_s: int, *, python: str = sys.executable) -> str:
     """The text.
 
     Args:
         url: where it serves, such as `http://127.0.0.1:4000`.
         tokens: issues the three tokens.
         ttl_s: how long they live, in seconds.
+        python: runs the snippet that watches.
     """
     issued = {role.value: tokens.issue(f"demo-{role}", role, "demo", ttl_s) for role in Role}
     return _BANNER.format(
         url=url,
         socket=url.replace("http", "ws", 1),
-        python=sys.executable,
+        python=shlex.quote(python),
         hours=ttl_s // 3600,
         last=LAST_LINE,
         **issued,
