@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 def processes_of(state: Path) -> list[int]:
     """Process ids whose command line or working folder lies where this state folder keeps data."""
-    homes = [state, *(Path(each.read_text().strip()) for each in state.glob("home"))]
+    homes = [state, *(state / each.read_text().strip() for each in state.glob("home"))]
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
