@@ -228,7 +228,11 @@ class Database:
             await pool.close()
 
     async def _connect(self) -> Connection:
-        return await asyncpg.connect(self._url, **self._connect_options)
+        try:
+            return await asyncpg.connect(self._url, **self._connect_options)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            # Whatever the server, or the driver, does not like about how it is asked for.
+            raise self._down(error) from error
 
     async def _read(self, fn: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
         return await self._block(fn, args, isolation="repeatable_read", readonly=True)

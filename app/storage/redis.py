@@ -107,6 +107,7 @@ class RedisBus:
         self._received = 0
         self._dropped = 0
         self._connections_lost = 0
+        self._away = False
 
     def __repr__(self) -> str:
         state = "connected" if self._connection is not None else "down"
@@ -259,6 +260,7 @@ class RedisBus:
             async with asyncio.timeout(BUS_ANSWER_S):
                 await connection.connect()  # type: ignore[no-untyped-call] # the client forgot it
             self._connection = connection
+            self._away = False
             self._tell("bus.connected")
             await self._renew(connection)
             heard = True
@@ -275,6 +277,8 @@ class RedisBus:
         except _DOWN as error:
             if self._connection is not None:
                 self._connections_lost += 1
+            if not self._away:
+                self._away = True
                 self._tell("bus.lost", reason=type(error).__name__)
         finally:
             self._forget_connection()

@@ -281,6 +281,16 @@ async def test_run_fails_where_the_password_is_wrong(annex: Annex, database_url:
     assert "hush" not in str(caught.value) + str(caught.value.__cause__)
 
 
+@pytest.mark.parametrize("wrong", ["no_such_setting=1", "sslmode=none_such"])
+async def test_run_fails_where_the_url_asks_for_what_is_not_there(
+    annex: Annex, database_url: str, wrong: str
+) -> None:
+    """A setting that the server or the driver does not know is StorageDown, in one line."""
+    database = Database(annex, f"{database_url}?{wrong}")
+    with pytest.raises(StorageDown, match=r"^PostgreSQL at \S+ failed: \w+$"):
+        await run_root(database)
+
+
 async def test_blocks_outside_its_life_are_storage_down(annex: Annex, database_url: str) -> None:
     """A pool that is not open yet, or not any more, says so."""
     database = Database(annex, database_url)

@@ -186,14 +186,22 @@ async def test_publishing_heals(annex: Annex, valkey_url: str, node: Node) -> No
 
 async def test_without_redis_it_is_ready_and_says_so(annex: Annex) -> None:
     """Without a server the bus runs, keeps wishes, refuses at once, and hides the password."""
+    told: list[tuple[str, Mapping[str, object]]] = []
+    lost = trio.Event()
+
+    def hear(event: str, fields: Mapping[str, object]) -> None:
+        told.append((event, fields))
+        lost.set()
+
     bus = RedisBus(annex, "redis://:hush-hush@127.0.0.1:1/0")
     bus.attach(lambda *_: None)
     ready = trio.Event()
-    life = Lifeline(on_ready=ready.set)
+    life = Lifeline(on_ready=ready.set, emit=hear)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bus.run, life)
         with trio.fail_after(5):
             await ready.wait()
+            await lost.wait()
             with pytest.raises(BusDown) as subscribing:
                 await bus.subscribe(["a"])
             with pytest.raises(BusDown) as publishing:
@@ -203,7 +211,8 @@ async def test_without_redis_it_is_ready_and_says_so(annex: Annex) -> None:
         life.request_stop()
     said = f"{subscribing.value}{publishing.value}{publishing.value.__cause__!r}{bus!r}"
     assert "127.0.0.1:1/0" in said
-    assert "hush" not in said
+    assert "hush" not in said + repr(told)
+    assert [event for event, _ in told] == ["bus.lost"]
     assert bus.statistics().subscriptions == 1
     assert bus.statistics().connected is False
 
