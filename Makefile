@@ -101,6 +101,11 @@ clean: ## Remove the environment and caches; the state folder stays
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment: made from the lock, remade when the lock or the project's metadata changes.
+# Its scripts know where it was made, so a checkout that was moved needs another.
+MOVED := $(shell test ! -s $(READY) || test "$$(cat $(READY))" = "$(CURDIR)" || echo moved)
+ifneq ($(MOVED),)
+.PHONY: $(READY)
+endif
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "agio: $(PYTHON) is older than Python 3.11; try make PYTHON=python3.11" >&2; exit 1; }
@@ -108,4 +113,4 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@echo "$(CURDIR)" > $@
