@@ -11,6 +11,9 @@ PAGE_ROWS_MAX: Final = 100
 # Rows that a ledger check holds at once: a read of this size takes the annex a few milliseconds.
 CHECK_ROWS_A_READ: Final = 1_000
 
+# Seconds that one statement of a ledger check may run: it reads every entry there is.
+CHECK_STATEMENT_S: Final = 3_600.0
+
 # Violations of one kind that a check reports. One is too many already; a screenful shows the shape.
 VIOLATIONS_MAX: Final = 100
 
@@ -59,9 +62,9 @@ POSTGRES_IDLE_S: Final = 240.0
 # How long one statement may run on the server. The longest of ours takes milliseconds.
 POSTGRES_STATEMENT_S: Final = 10.0
 
-# How long to wait for a statement's answer: the server's own deadline passes first, which keeps
-# the connection; this one is for a server that is gone without a word.
-POSTGRES_ANSWER_S: Final = 12.0
+# How much longer to wait for a statement's answer than the server lets it run: the server's own
+# deadline passes first, which keeps the connection; this one is for a server gone without a word.
+POSTGRES_ANSWER_LATER_S: Final = 2.0
 
 # How long to wait for a lock. Blocks hold theirs for milliseconds.
 POSTGRES_LOCK_S: Final = 5.0

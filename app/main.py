@@ -45,7 +45,7 @@ from app.demo.store import load_demo
 from app.http.listener import Bind, check_free
 from app.identity.tokens import Tokens
 from app.ledger.service import Ledger
-from app.limits import STOP_MARGIN_S
+from app.limits import CHECK_STATEMENT_S, STOP_MARGIN_S
 from app.node import TREE, Addresses, Node
 from app.storage import Annex, Database, StorageDown
 from app.storage.embedded import (
@@ -219,6 +219,11 @@ async def check_ledger(settings: Settings) -> Report:
     """
     if settings.database_url is not None:
         return await _check(settings.database_url)
+    if not StateFolder.is_at(settings.state_dir):
+        raise StartupError(
+            f"nothing to check: AGIO_DATABASE_URL is not set, and {settings.state_dir} is no state "
+            "folder of `agio up`"
+        )
     try:
         state = StateFolder(settings.state_dir)
     except StateFolderInUse:
@@ -256,7 +261,7 @@ async def _with_database(
         StartupError: the database is not there, or not of this version.
     """
     annex = Annex()
-    database = Database(annex, database_url, pool_size=1)
+    database = Database(annex, database_url, pool_size=1, statement_s=CHECK_STATEMENT_S)
     results: list[T] = []
 
     async def main(life: Lifeline) -> None:

@@ -28,7 +28,7 @@ import trio
 
 from actors import Lifeline
 from app.limits import (
-    POSTGRES_ANSWER_S,
+    POSTGRES_ANSWER_LATER_S,
     POSTGRES_CLOSE_S,
     POSTGRES_CONNECT_S,
     POSTGRES_IDLE_IN_BLOCK_S,
@@ -107,6 +107,7 @@ class Database:
         *,
         pool_size: int = POSTGRES_POOL_SIZE,
         application_name: str = "agio",
+        statement_s: float = POSTGRES_STATEMENT_S,
     ) -> None:
         """Describe the pool; `run` opens it.
 
@@ -115,6 +116,7 @@ class Database:
             url: `postgresql://user:password@host:port/database`, with libpq's parameters.
             pool_size: how many connections there may be at once.
             application_name: what PostgreSQL shows as the client.
+            statement_s: seconds that one statement may run.
         """
         self.place = place_of(url)
         self._annex = annex
@@ -122,8 +124,8 @@ class Database:
         self._pool_size = pool_size
         self._connect_options = {
             "timeout": POSTGRES_CONNECT_S,
-            "command_timeout": POSTGRES_ANSWER_S,
-            "server_settings": _server_settings(application_name),
+            "command_timeout": statement_s + POSTGRES_ANSWER_LATER_S,
+            "server_settings": _server_settings(application_name, statement_s),
         }
         # The annex's side.
         self._pool: Pool | None = None
@@ -313,14 +315,14 @@ class Database:
             await connection.close(timeout=POSTGRES_CLOSE_S)
 
 
-def _server_settings(application_name: str) -> dict[str, str]:
+def _server_settings(application_name: str, statement_s: float) -> dict[str, str]:
     """What each connection sets at its start."""
     return {
         "application_name": application_name,
         "timezone": "UTC",
         # Statements here are small: compiling one costs more than it saves.
         "jit": "off",
-        "statement_timeout": _milliseconds(POSTGRES_STATEMENT_S),
+        "statement_timeout": _milliseconds(statement_s),
         "lock_timeout": _milliseconds(POSTGRES_LOCK_S),
         "idle_in_transaction_session_timeout": _milliseconds(POSTGRES_IDLE_IN_BLOCK_S),
     }

@@ -197,3 +197,11 @@ def test_an_unreachable_database_is_one_line(
     line = _failed(capsys, *command.split())
     assert "127.0.0.1:1" in line
     assert "hush-hush" not in line
+
+
+def test_a_ledger_check_without_a_ledger_makes_none(
+    own_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where there is neither a URL nor a state folder it says so, and leaves nothing behind."""
+    assert "nothing to check" in _failed(capsys, "ledger", "check")
+    assert not own_state.exists()

@@ -32,6 +32,9 @@ _PR_SET_PDEATHSIG: Final = 1
 # How PostgreSQL and Valkey mark a line that says why they end.
 _ALARM: Final = re.compile(r"(FATAL|PANIC|initdb: error|Fatal|Failed|Could not)\b")
 
+# Of a log, enough for why a server ended.
+_LAST_WORDS_BYTES: Final = 16 * 1024
+
 # Loaded here, since between fork and exec nothing may be loaded.
 _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -131,9 +134,16 @@ class ServerProcess:
 
     def last_words(self) -> str:
         """Why it ended, as its log tells: the last line that raises alarm, or the last of all."""
-        lines = self.log.read_text("utf-8", errors="replace").strip().splitlines()
+        lines = _end_of(self.log).decode(errors="replace").strip().splitlines()
         alarms = [line[found.start() :] for line in lines if (found := _ALARM.search(line))]
         return (alarms or lines or ["it said nothing"])[-1]
+
+
+def _end_of(log: Path) -> bytes:
+    """The last few kilobytes of a log, which may be as long as it likes."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _LAST_WORDS_BYTES))
+        return file.read()
 
 
 def _die_with_us(death_signal: signal.Signals) -> Callable[[], None] | None:

@@ -37,6 +37,10 @@ _PORTS: Final = range(20_000, 32_000)
 _PORT_TRIES_MAX: Final = 100
 
 
+# Says which version of Agio a state folder is of, and that it is one.
+_VERSION_FILE: Final = "version"
+
+
 class StateFolderInUse(StartupError):  # noqa: N818 - it says how it is
     """Another process has the state folder open."""
 
@@ -71,6 +75,11 @@ class StateFolder:
         except BaseException:
             self.close()
             raise
+
+    @staticmethod
+    def is_at(path: Path) -> bool:
+        """Whether there is a state folder at `path`, of whatever version."""
+        return (path / _VERSION_FILE).exists()
 
     def __enter__(self) -> Self:
         return self
@@ -173,7 +182,7 @@ class StateFolder:
         self._locks.append(lock)
 
     def _check_version(self) -> None:
-        file = self.path / "version"
+        file = self.path / _VERSION_FILE
         if file.exists():
             found = file.read_text("utf-8").strip()
             if found != _VERSION:
@@ -217,9 +226,16 @@ def read_kept(path: Path, name: str) -> str | None:
     """The line that was kept, or the secret that was made, under `name` in the folder at `path`.
 
     The folder may be in use by another process; None where there is no such line.
+
+    Raises:
+        StartupError: the folder cannot be read.
     """
-    file = path / f"{name}.secret"
-    return file.read_text("utf-8").strip() if file.exists() else None
+    try:
+        return (path / f"{name}.secret").read_text("utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StartupError(f"cannot use the state folder {path}: {error.strerror}") from error
 
 
 def _make_elsewhere(path: Path, run_as: RunAs) -> Path:

@@ -219,8 +219,8 @@ async def test_a_server_that_does_not_answer_has_a_deadline(
     annex: Annex, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the server's own deadline ours ends the statement."""
-    monkeypatch.setattr("app.storage.database.POSTGRES_ANSWER_S", 0.05)
-    database = Database(annex, database_url)
+    monkeypatch.setattr("app.storage.database.POSTGRES_ANSWER_LATER_S", 0.05)
+    database = Database(annex, database_url, statement_s=0)  # to the server: without a deadline
     with pytest.raises(StorageDown) as caught:
         await database.session(_sleep_long)
     assert isinstance(caught.value.__cause__, TimeoutError)
