@@ -17,9 +17,12 @@ import trio
 from app import config
 from app.banner import banner
 from app.config import Settings, read_settings
+from app.domain.money import BASIS_POINTS
+from app.domain.names import is_id, is_text
 from app.identity.model import Role
 from app.identity.tokens import Tokens
-from app.main import check_ledger, migrate_only, serve, token_secret
+from app.limits import TITLE_MAX
+from app.main import check_ledger, migrate_only, new_line, serve, token_secret
 from app.storage.errors import StartupError
 from app.telemetry import events, start_telemetry
 
@@ -69,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     ledger_commands = ledger.add_subparsers(required=True, metavar="COMMAND")
     check = ledger_commands.add_parser("check", help="Replay the ledger and compare.")
     check.set_defaults(command=_check, reads=True)
+    line = commands.add_parser("line", help="Look after business lines.")
+    line_commands = line.add_subparsers(required=True, metavar="COMMAND")
+    new = line_commands.add_parser("add", help="Add a business line, with its book.")
+    new.add_argument("id", help="as in a token's `line`: a-z, 0-9, _ and -, 63 at most")
+    new.add_argument("--name", help="what people call it (default: its id)")
+    new.add_argument("--commission-bp", type=int, default=0, metavar="BASIS_POINTS")
+    new.set_defaults(command=_add_line, reads=True)
     # What tells about Agio itself works also where a setting is wrong.
     add("settings", _settings, "Print every setting, its default and its reason.", reads=False)
     add("events", _events, "Print every event of the log and its meaning.", reads=False)
@@ -115,6 +125,18 @@ def _check(_arguments: argparse.Namespace, settings: Settings) -> int:
     report = trio.run(check_ledger, settings)
     print("\n".join(report.lines))
     return 0 if report.clean else _FAILED
+
+
+def _add_line(arguments: argparse.Namespace, settings: Settings) -> int:
+    name = arguments.name or arguments.id
+    if not is_id(arguments.id) or not is_text(name, TITLE_MAX):
+        raise StartupError(f"{arguments.id!r}, {name!r}: no id and name of a business line")
+    if not 0 <= arguments.commission_bp <= BASIS_POINTS:
+        raise StartupError(f"a commission is 0 to {BASIS_POINTS} basis points")
+    if not trio.run(new_line, settings, arguments.id, name, arguments.commission_bp):
+        raise StartupError(f"there is a business line {arguments.id} already")
+    print(f"added {arguments.id}")
+    return 0
 
 
 def _settings(_arguments: argparse.Namespace, _read: Settings) -> int:

@@ -43,6 +43,7 @@ from actors import (
 from app.config import Settings
 from app.demo.store import load_demo
 from app.http.listener import Bind, check_free
+from app.identity.store import add_line
 from app.identity.tokens import Tokens
 from app.ledger.service import Ledger
 from app.limits import CHECK_STATEMENT_S, STOP_MARGIN_S
@@ -217,26 +218,7 @@ async def check_ledger(settings: Settings) -> Report:
     Without a database URL it is that of the state folder: of the running `agio up`, or else
     started for the check.
     """
-    if settings.database_url is not None:
-        return await _check(settings.database_url)
-    if not StateFolder.is_at(settings.state_dir):
-        raise StartupError(
-            f"nothing to check: AGIO_DATABASE_URL is not set, and {settings.state_dir} is no state "
-            "folder of `agio up`"
-        )
-    try:
-        state = StateFolder(settings.state_dir)
-    except StateFolderInUse:
-        kept = read_kept(settings.state_dir, _DATABASE_URL)
-        if kept is None:
-            raise
-        return await _check(kept)
-    with state:
-        postgres = EmbeddedPostgres(state)
-        return await _check(postgres.url, ChildSpec("postgres", postgres.run))
 
-
-async def _check(database_url: str, *servers: ChildSpec) -> Report:
     async def work(database: Database) -> Report:
         await check_schema(database)
         found = await Ledger(database).check()
@@ -249,7 +231,38 @@ async def _check(database_url: str, *servers: ChildSpec) -> Report:
             ),
         )
 
-    return await _with_database(database_url, work, *servers)
+    return await _with_settings(settings, work)
+
+
+async def new_line(settings: Settings, line: str, name: str, commission_bp: int) -> bool:
+    """Add a business line to the database that `check_ledger` would look at; False: it is there."""
+
+    async def work(database: Database) -> bool:
+        await check_schema(database)
+        return await database.write(add_line, line, name, commission_bp)
+
+    return await _with_settings(settings, work)
+
+
+async def _with_settings(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    """What `work` returns, given the settings' database, or else the state folder's."""
+    if settings.database_url is not None:
+        return await _with_database(settings.database_url, work)
+    if not StateFolder.is_at(settings.state_dir):
+        raise StartupError(
+            f"no database: AGIO_DATABASE_URL is not set, and {settings.state_dir} is no state "
+            "folder of `agio up`"
+        )
+    try:
+        state = StateFolder(settings.state_dir)
+    except StateFolderInUse:
+        kept = read_kept(settings.state_dir, _DATABASE_URL)
+        if kept is None:
+            raise
+        return await _with_database(kept, work)
+    with state:
+        postgres = EmbeddedPostgres(state)
+        return await _with_database(postgres.url, work, ChildSpec("postgres", postgres.run))
 
 
 async def _with_database(

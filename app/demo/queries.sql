@@ -1,17 +1,3 @@
--- name: add_line
--- The business line with its book, and a commission of 8 %; nothing where it is already there.
-with line as (
-    insert into business_line (id, name, commission_bp)
-    values ('demo', 'Demo', 800)
-    on conflict do nothing
-    returning id
-)
-
-insert into book (id, line)
-select line.id, line.id
-from line
-returning id;
-
 -- name: add_people
 -- One person of each role, under the names that `agio token` uses by default.
 insert into person (line, name, role)

@@ -2,9 +2,13 @@
 
 from typing import Final
 
+from app.identity.store import add_line
 from app.storage import WriteConnection, load_queries
 
 _SQL: Final = load_queries(__package__)
+
+# What the demo line keeps of each sale, in basis points.
+_COMMISSION_BP: Final = 800
 
 
 async def load_demo(conn: WriteConnection) -> bool:
@@ -15,7 +19,7 @@ async def load_demo(conn: WriteConnection) -> bool:
     Returns:
         Whether it was loaded now.
     """
-    if await conn.fetchval(_SQL.add_line) is None:
+    if not await add_line(conn, "demo", "Demo", _COMMISSION_BP):
         return False
     for query in (_SQL.add_people, _SQL.add_sale, _SQL.add_listings):
         await conn.execute(query)

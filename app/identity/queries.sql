@@ -15,3 +15,17 @@ select
 from business_line as b
 where b.id = $1
 on conflict (line, name) do nothing;
+
+-- name: add_line
+-- A business line with its book, and its commission in basis points; nothing where it is there.
+with line as (
+    insert into business_line (id, name, commission_bp)
+    values ($1, $2, $3)
+    on conflict do nothing
+    returning id
+)
+
+insert into book (id, line)
+select line.id, line.id
+from line
+returning id;

@@ -44,3 +44,18 @@ async def meet(
     if known != role.value:
         return Refusal(Code.FORBIDDEN, f"The name {name} belongs to a {known}.")
     return None
+
+
+async def add_line(conn: WriteConnection, line: str, name: str, commission_bp: int) -> bool:
+    """Add a business line and its book; one that is there stays as it is.
+
+    Args:
+        conn: of the block.
+        line: its id.
+        name: what people call it.
+        commission_bp: what it keeps of each sale, 0 to 10,000 basis points.
+
+    Returns:
+        Whether it was added now.
+    """
+    return await conn.fetchval(_SQL.add_line, line, name, commission_bp) is not None

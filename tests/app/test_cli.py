@@ -203,5 +203,28 @@ def test_a_ledger_check_without_a_ledger_makes_none(
     own_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where there is neither a URL nor a state folder it says so, and leaves nothing behind."""
-    assert "nothing to check" in _failed(capsys, "ledger", "check")
+    assert "no database" in _failed(capsys, "ledger", "check")
+    assert not own_state.exists()
+
+
+@pytest.mark.servers
+def test_a_line_is_added_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An operator's new business line is there to sell in; adding it again is refused."""
+    monkeypatch.setenv("AGIO_DATABASE_URL", database_url)
+    assert cli.main(["line", "add", "acme", "--commission-bp", "250"]) == 0
+    assert capsys.readouterr().out == "added acme\n"
+    assert "already" in _failed(capsys, "line", "add", "acme")
+    assert cli.main(["ledger", "check"]) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["Upper"], ["acme", "--commission-bp", "10001"], ["acme", "--name", "\n"]]
+)
+def test_a_line_that_cannot_be_is_refused(
+    arguments: list[str], own_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the database would not take is refused before it is asked."""
+    assert _failed(capsys, "line", "add", *arguments)
     assert not own_state.exists()
