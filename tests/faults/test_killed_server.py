@@ -41,15 +41,8 @@ async def final_answer(http: httpx.AsyncClient, card: str) -> dict[str, Any]:
                 return answer
 
 
-@pytest.mark.parametrize("moment", Moment)
-@pytest.mark.parametrize("step", [ACCEPT, CHARGE, SETTLE], ids=["accept", "charge", "settle"])
-@pytest.mark.parametrize("card", ["pm_card_visa", "pm_test_timeout_after"])
-async def test_killed_at_a_step_of_the_purchase(
-    database_url: str, database: Database, step: bytes, moment: Moment, card: str
-) -> None:
-    """Killed before or after the commit of any step, the purchase is captured exactly once."""
-    await database.write(load_demo)
-    trap = Trap(step, moment)
+async def kill_at(database_url: str, trap: Trap, card: str) -> None:
+    """Start a purchase, and kill the server where the trap has stopped it."""
     async with trapped(database_url, trap) as through, agio_server(through) as server:
 
         async def unanswered() -> None:
@@ -63,6 +56,17 @@ async def test_killed_at_a_step_of_the_purchase(
                 await trap.sprung.wait()
             server.kill()
             await server.wait_killed()
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("step", [ACCEPT, CHARGE, SETTLE], ids=["accept", "charge", "settle"])
+@pytest.mark.parametrize("card", ["pm_card_visa", "pm_test_timeout_after"])
+async def test_killed_at_a_step_of_the_purchase(
+    database_url: str, database: Database, step: bytes, moment: Moment, card: str
+) -> None:
+    """Killed before or after the commit of any step, the purchase is captured exactly once."""
+    await database.write(load_demo)
+    await kill_at(database_url, Trap(step, moment), card)
     async with agio_server(database_url) as server, client(server, "buyer") as http:
         answer = await final_answer(http, card)
         assert answer["transaction"].startswith("txn_"), answer
@@ -79,21 +83,8 @@ async def test_a_declined_purchase_is_declined_after_the_restart(
 ) -> None:
     """A purchase that the card refuses gives its stock back, whenever the server was killed."""
     await database.write(load_demo)
-    trap = Trap(step, Moment.AFTER)
     card = "pm_card_chargeDeclined"
-    async with trapped(database_url, trap) as through, agio_server(through) as server:
-
-        async def unanswered() -> None:
-            async with client(server, "buyer") as http:
-                with pytest.raises(httpx.TransportError):
-                    await buy(http, card)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(unanswered)
-            with trio.fail_after(_RESOLVED_WITHIN_SECONDS):
-                await trap.sprung.wait()
-            server.kill()
-            await server.wait_killed()
+    await kill_at(database_url, Trap(step, Moment.AFTER), card)
     async with agio_server(database_url) as server, client(server, "buyer") as http:
         assert "declined" == (await final_answer(http, card))["code"]
         listings = (await http.get("/v1/sales/demo")).json()["listings"]
