@@ -116,7 +116,8 @@ class Child:
         self._ended_at = trio.current_time()
         if self.crash is not None:
             self._emit("actor.crashed", error=self.crash, ready=self.life.is_ready)
-        elif self._scope.cancelled_caught:
+        elif self._scope.cancelled_caught and self.spec.shutdown_s > 0:
+            # One that is given no time ends like this as it should, and is not told of.
             self._emit("actor.killed", shutdown_s=self.spec.shutdown_s)
         else:
             self._emit("actor.stopped")

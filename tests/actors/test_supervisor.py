@@ -230,6 +230,7 @@ async def test_shutdown_of_zero_is_brutal(journal: Journal, autojump_clock: Mock
         journal.take()
     assert journal.take() == "xa"
     assert 0 == autojump_clock.current_time()
+    assert [] == journal.told("actor.killed"), "that is how it was to end"
 
 
 async def test_a_nested_supervisor_has_all_the_time_its_children_need(
