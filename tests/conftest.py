@@ -25,7 +25,6 @@ from tests.support.databases import Databases
 from tests.support.folders import folder_for_servers
 from tests.support.loop_watch import run_watched
 
-
 # No test is timed, least of all on a machine that others use: an example may take what it takes.
 settings.register_profile("agio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("agio")
