@@ -4,7 +4,7 @@ Theory of operation. A child runs in a task of its supervisor's nursery and in a
 own, so cancelling one child never reaches another. Nothing it raises reaches the nursery: an end
 is sorted here and reported to the supervisor as a value.
 
-- An Exception, or a group of them, is one crash.
+- An Exception, or a group of them, is one crash. So is an error imposed on it from outside.
 - KeyboardInterrupt and SystemExit are an escalation: the supervisor stops in order and raises them.
 - `Cancelled` of the child's own scope is the supervisor's doing, and no crash. `Cancelled` of a
   scope further out goes on, for somebody out there waits for it; errors beside it are told to
@@ -15,116 +15,138 @@ own scope, and trio does the rest, even if the one who asked went away.
 """
 
 from collections.abc import Callable
+from math import inf
 
 import trio
 
-from actors.events import Emit
-from actors.spec import ChildSpec, Lifeline
+from actors.spec import BRUTAL, ChildSpec, Legacy, Lifeline
+from actors.system import System
 
 
-class Child:
-    """One life. `crash` and `escalation` tell how it ended, once `ended`."""
+class Child(Lifeline):
+    """One life. `crash_error` and `escalation` tell how it ended, once `ended`.
+
+    Attributes:
+        spec: what runs.
+        ended: whether it is over.
+        was_cancelled: whether it ended because a scope further out was cancelled.
+        error: the crash that ended it, if one did.
+        escalation: what it raised that is for its supervisor to raise, if anything.
+    """
 
     __slots__ = (
         "_ended_at",
-        "_ready_at",
         "_scope",
         "_tell",
-        "crash",
         "ended",
+        "error",
         "escalation",
-        "life",
         "spec",
+        "was_cancelled",
     )
 
     def __init__(
-        self, supervisor: str, spec: ChildSpec, emit: Emit, tell: Callable[["Child"], None]
+        self,
+        spec: ChildSpec,
+        *,
+        supervisor: str,
+        system: System,
+        legacy: Legacy | None,
+        tell: Callable[["Child"], None],
     ) -> None:
         """A life not begun.
 
         Args:
-            supervisor: the supervisor's name, for events.
             spec: what to run.
-            emit: where events go.
+            supervisor: the supervisor's name, for events.
+            system: what the tree shares.
+            legacy: what the life before left.
             tell: called with this child when it is ready and when it ended.
         """
+        super().__init__(spec.id, supervisor=supervisor, system=system, legacy=legacy)
         self.spec = spec
-        self.life = Lifeline(supervisor=supervisor, emit=emit, on_ready=self._was_ready)
         self.ended = False
-        self.crash: Exception | None = None
+        self.was_cancelled = False
+        self.error: Exception | None = None
         self.escalation: BaseException | None = None
-        self._ready_at: float | None = None  # on the trio clock
-        self._ended_at: float | None = None
+        self._ended_at = inf  # on the trio clock
         self._scope = trio.CancelScope()
         self._tell = tell
 
     @property
     def settled(self) -> bool:
         """Whether the start is over, one way or the other."""
-        return self.ended or self.life.is_ready
+        return self.ended or self.is_ready
 
     @property
     def state(self) -> str:
         """One word: starting, running, stopping or ended."""
-        if self.ended:
-            return "ended"
-        if self.life.stopping:
-            return "stopping"
-        return "running" if self.life.is_ready else "starting"
+        return "ended" if self.ended else super().state
 
     def age_s(self) -> float:
         """Seconds it is ready, or was until its end; 0 if it never was."""
-        if self._ready_at is None:
-            return 0.0
-        return (trio.current_time() if self._ended_at is None else self._ended_at) - self._ready_at
+        return max(0.0, min(self._ended_at, trio.current_time()) - self._ready_at)
 
     def stop(self) -> None:
         """Ask it to end, and have it cancelled when its time to shut down has passed."""
-        if self.life.stopping or self.ended:
+        if self.stopping or self.ended:
             return
-        if self.spec.shutdown_s == 0:
+        if self.spec.shutdown_s == BRUTAL:
             self._scope.cancel()
         else:
             self._scope.deadline = trio.current_time() + self.spec.shutdown_s
-        self.life.request_stop()
+        self.request_stop()
+
+    def crash(self, error: Exception) -> None:
+        """End this life at once, as if this error had left it. The first one counts."""
+        if self.ended or self.imposed is not None:
+            return
+        self.imposed = error
+        self._scope.cancel()
 
     async def run(self) -> None:
         """Live, and report the end. Raises only what belongs to a scope further out."""
         beyond: BaseException | None = None
         try:
             with self._scope:
-                await self.spec.start(self.life)
+                if not self.stopping:  # asked to end before it began
+                    await self.spec.start(self)
         except Exception as crash:  # noqa: BLE001 - whatever it is, the supervisor decides
-            self.crash = crash
+            self.error = crash
         except BaseException as error:  # noqa: BLE001 - sorted here, and none is lost
-            self.crash, rest = _crash_part(error)
+            self.error, rest = _crash_part(error)
             if _holds_cancelled(rest):
                 beyond = rest
+                self.was_cancelled = True
             else:
                 self.escalation = rest
+        if self._scope.cancelled_caught and self.error is None:
+            self.error = self.imposed
         self._report()
         if beyond is not None:
             raise beyond
 
-    def _was_ready(self) -> None:
-        self._ready_at = trio.current_time()
-        self._emit("actor.started")
+    def ready(self, value: object = None) -> None:
+        """Say that the start is over and the next child may start. Once."""
+        super().ready(value)
+        self._say("actor.started")
         self._tell(self)
 
     def _report(self) -> None:
         self.ended = True
         self._ended_at = trio.current_time()
-        if self.crash is not None:
-            self._emit("actor.crashed", error=self.crash, ready=self.life.is_ready)
-        elif self._scope.cancelled_caught and self.spec.shutdown_s > 0:
+        if self.error is not None:
+            self._say("actor.crashed", error=self.error, ready=self.is_ready)
+        elif self._scope.cancelled_caught and self.spec.shutdown_s > BRUTAL:
             # One that is given no time ends like this as it should, and is not told of.
-            self._emit("actor.killed", shutdown_s=self.spec.shutdown_s)
+            self._say("actor.killed", shutdown_s=self.spec.shutdown_s)
         else:
-            self._emit("actor.stopped")
+            self._say("actor.stopped")
         self._tell(self)
 
-    def _emit(self, event: str, **fields: object) -> None:
-        self.life.emit(event, {"supervisor": self.life.supervisor, "child": self.spec.id, **fields})
+    def _say(self, event: str, **fields: object) -> None:
+        told = {"supervisor": self.supervisor, "child": self.name, **fields}
+        self.system.emit(event, told)
 
 
 def _crash_part(error: BaseException) -> tuple[Exception | None, BaseException | None]:

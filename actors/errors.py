@@ -25,6 +25,18 @@ class ActorDown(ActorError):
         self.name = name
 
 
+class MessageQuarantined(ActorDown):
+    """The message called with crashed the actor too often, and is not retried any more."""
+
+
+class LinkedActorDown(ActorError):
+    """An actor that this one is linked to crashed or was killed. `__cause__` is its crash."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name}, which it is linked to, is down")
+        self.name = name
+
+
 class CallTimeout(ActorError):
     """The actor did not answer within the deadline. It may still act on the message."""
 
@@ -59,6 +71,23 @@ class StartFailed(ActorError):
 
     def __init__(self, child: str) -> None:
         super().__init__(f"{child} ended before it was ready")
+        self.child = child
+
+
+class NoSuchChild(ActorError):
+    """The supervisor has no child of this id."""
+
+    def __init__(self, supervisor: str, child: str) -> None:
+        super().__init__(f"{supervisor} has no child {child}")
+        self.supervisor = supervisor
+        self.child = child
+
+
+class ChildRuns(ActorError):
+    """The child is not terminated, so it cannot be started again or deleted."""
+
+    def __init__(self, child: str) -> None:
+        super().__init__(f"{child} is not terminated")
         self.child = child
 
 

@@ -9,9 +9,13 @@ the trio loop, must not block and must not raise. A child is anything supervised
 | `actor.stopped` | supervisor, child | a child ended without an error, asked to or by itself |
 | `actor.crashed` | supervisor, child, error, ready | an exception ended a child (`ready` or not) |
 | `actor.killed` | supervisor, child, shutdown_s | a child did not end in time and was cancelled |
+| `actor.overflowed` | supervisor, actor, overflow | a message found no room, first since a look |
+| `actor.quarantined` | supervisor, actor, message, attempts, error | one is not retried any more |
 | `actor.messages_lost` | supervisor, actor, casts, calls | an actor died with messages unhandled |
 | `supervisor.restarted` | supervisor, child, restarts | a child is ready for the n-th time again |
+| `supervisor.shut_down` | supervisor, child | the end of a significant child ends it in peace |
 | `supervisor.escalated` | supervisor, error | a supervisor gave up: its parent's trouble now |
+| `timer.crashed` | error | what a timer called raised; the others go on |
 """
 
 from collections.abc import Callable, Mapping

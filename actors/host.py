@@ -8,22 +8,33 @@ the restart waits. When cancelled: all of it at once, without `stopping`. Names 
 the supervisor learns of the end, so a restart finds its own.
 
 The mailbox is drained whole, and what was drained is worked off message by message without a pause.
-A stop is noticed between two messages: the rest is lost, as what still waits is, and counted.
+A stop and signals are noticed between two messages. At a stop the rest is lost, as what still
+waits is, and counted.
+
+With a stash the address, which is the Ref with its mailbox and its name, is the child's and not
+the life's. A life that ends puts back what it has in hand, leaves the address to the next, and
+whoever knows that there is no next one, the supervisor, dissolves it (`address.py`).
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import trio
 
 from actors.actor import Actor
+from actors.address import NOTHING, Address, Inheritance, hang_up, new_ref
+from actors.belongings import Belonging, Belongings, Tick
+from actors.call import NO_REPLY, Call
+from actors.errors import LinkedActorDown, caused
 from actors.limits import SHUTDOWN_S
 from actors.mailbox import Mailbox
-from actors.ref import NO_REPLY, Call, Ref, refuse_dropped
+from actors.ref import Down, End, Link, Ref
 from actors.registry import Registry
 from actors.restart_state import Backoff
 from actors.spec import ChildSpec, Lifeline, Restart
+from actors.trace import TRACE, Envelope
 
 M = TypeVar("M")
 
@@ -47,73 +58,288 @@ def actor_child(
         backoff: how long to wait before a restart.
         registry: where it is found under its id while it lives, from before `started` on.
     """
-    start = partial(_live, id, factory, registry, shutdown_s)
-    return ChildSpec(id, start, restart=restart, shutdown_s=shutdown_s, backoff=backoff)
+    plan = Plan(id, factory, shutdown_s, registry)
+    return ChildSpec(id, plan, restart=restart, shutdown_s=shutdown_s, backoff=backoff)
 
 
-async def _live(
-    name: str,
-    factory: Callable[[], Actor[M]],
-    registry: Registry | None,
-    shutdown_s: float,
-    life: Lifeline,
-) -> None:
-    """One life. Returns after an end in peace, raises what crashed it."""
-    actor = factory()
-    mailbox: Mailbox[M | Call] = Mailbox(
-        actor.capacity, actor.overflow, name=name, on_drop=refuse_dropped
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[M]):
+    """What is the same in each life of an actor. Called with a lifeline, it is such a life.
+
+    Attributes:
+        name: of its Ref.
+        factory: makes a new actor for each life.
+        shutdown_s: seconds for `stopping` after a crash.
+        registry: where its Ref is found, if anywhere.
+        idle_s: seconds without a message after which it ends in peace; None never.
+    """
+
+    name: str
+    factory: Callable[[], Actor[M]]
+    shutdown_s: float
+    registry: Registry | None = None
+    idle_s: float | None = None
+
+    def __call__(self, life: Lifeline) -> Awaitable[None]:
+        """One life, to be awaited. Returns after an end in peace, raises what crashed it."""
+        host = Host(self, self.factory(), life)
+        return host.run_with_tasks() if host.actor.runs_tasks else host.run()
+
+
+class Host(Generic[M]):
+    """One life of an actor. The actor asks it for all that it may do."""
+
+    __slots__ = (
+        "_address",
+        "_belongings",
+        "_in_hand",
+        "_mailbox",
+        "_nursery",
+        "_owes_goodbye",
+        "_plan",
+        "_ref",
+        "_retired",
+        "actor",
+        "life",
+        "task",
     )
-    ref: Ref[M] = Ref(name, mailbox)
-    batch: list[M | Call] = []
-    goodbye_owed = False
-    try:
-        if registry is not None:
-            registry.register(name, ref)
-        actor.enter(ref, mailbox.interrupt)
-        life.on_stop(mailbox.interrupt)
-        await actor.started()
-        life.ready(ref)
-        goodbye_owed = True
-        while not mailbox.interrupted:
-            batch = await mailbox.drain()
-            batch.reverse()  # so that taking the next one is cheap, and frees it once handled
-            while batch and not mailbox.interrupted:
-                item = batch.pop()
-                if isinstance(item, Call):
-                    await actor.handle(item.message, item)
+
+    def __init__(self, plan: Plan[M], actor: Actor[M], life: Lifeline) -> None:
+        """A life that has not begun, at the address that the one before left, or at a new one."""
+        self.actor = actor
+        self.life = life
+        self.task = trio.lowlevel.current_task()
+        self._plan = plan
+        self._address = self._find_address()
+        self._ref: Ref[M] = (
+            new_ref(plan.name, type(actor), life.system)
+            if self._address is None
+            else self._address.ref
+        )
+        self._mailbox: Mailbox[Any] = self._ref.mailbox
+        self._belongings: Belongings | None = None
+        self._in_hand: Any = NOTHING
+        self._nursery: trio.Nursery | None = None
+        self._owes_goodbye = False
+        self._retired = False
+
+    async def run(self) -> None:
+        """Live. Raises what crashed the actor."""
+        mailbox = self._mailbox
+        try:
+            await self._begin()
+            while not mailbox.interrupted:
+                if mailbox.quiet:
+                    await trio.lowlevel.wait_task_rescheduled(mailbox.sleep())
                 else:
-                    await actor.handle(item, NO_REPLY)
-        _hang_up(ref, batch, life)
-        goodbye_owed = False
-        await actor.stopping()
-    except Exception as crash:
-        _hang_up(ref, batch, life, crash)
-        ref.mark_down(crash)
-        if goodbye_owed:
-            await _stop_crashed(actor, crash, shutdown_s)
-        raise
-    finally:
-        _hang_up(ref, batch, life)
-        ref.mark_down(None)
+                    await trio.lowlevel.checkpoint()
+                await self._work_off()
+            await self._end_in_peace()
+        except Exception as crash:
+            self._retire(End.CRASH, crash)
+            await self._say_goodbye_crashed(crash)
+            raise
+        finally:
+            self._leave()
 
+    async def run_with_tasks(self) -> None:
+        """Live, with a nursery for the actor's own tasks."""
+        crash: Exception | None = None
+        try:
+            async with trio.open_nursery() as self._nursery:
+                await self.run()
+                self._nursery.cancel_scope.cancel()
+        except* Exception as group:  # noqa: BLE001 - raised below, without the nursery's group
+            crash = group.exceptions[0] if len(group.exceptions) == 1 else group
+        if crash is not None:
+            raise crash
 
-def _hang_up(
-    ref: Ref[M], batch: list[M | Call], life: Lifeline, crash: Exception | None = None
-) -> None:
-    """Take no more messages, and tell of those that nobody will handle. Again changes nothing."""
-    casts, calls = ref.hang_up(reversed(batch), crash)
-    batch.clear()
-    if casts or calls:
-        fields = {"supervisor": life.supervisor, "actor": ref.name, "casts": casts, "calls": calls}
-        life.emit("actor.messages_lost", fields)
+    def link_broken(self, down: Down) -> None:
+        """A linked actor crashed or was killed: hear of it, or follow it."""
+        if self.actor.traps_links:
+            self._mailbox.signal(down)
+        else:
+            self.life.crash(caused(LinkedActorDown(down.ref.name), down.crash))
 
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do, and owes nobody anything."""
+        tasks = self._nursery is not None and self._nursery.child_tasks
+        return self._mailbox.slept_through and not tasks and not self._ref.owes_answers
 
-async def _stop_crashed(actor: Actor[M], crash: Exception, shutdown_s: float) -> None:
-    """Let a crashed actor say goodbye, within its time. Trouble with that joins the crash."""
-    try:
-        with trio.move_on_after(shutdown_s):
-            await actor.stopping()
-    except trio.Cancelled as cancelled:  # by its supervisor, or further out: the crash is told too
-        raise BaseExceptionGroup("cancelled after a crash", [crash, cancelled]) from None
-    except Exception as second:  # noqa: BLE001 - told, with what came first
-        raise ExceptionGroup("a crash, and another while stopping", [crash, second]) from None
+    # What the actor may ask for.
+
+    @property
+    def stop_requested(self) -> trio.Event:
+        """Set when the supervisor asked it to end."""
+        return self.life.stop_requested
+
+    def stop(self) -> None:
+        """End in peace after the message being handled."""
+        self._mailbox.interrupt()
+
+    def monitor(self, ref: Ref[Any]) -> Belonging:
+        """Be told of another's end."""
+        return self._own().monitor(ref)
+
+    def link(self, ref: Ref[Any]) -> None:
+        """Share a crash with another."""
+        assert ref is not self._ref, f"{self._ref} links itself"
+        if not ref.alive:
+            self._ref.link_broken(ref.down)
+        elif ref not in self._ref.links:
+            Link(self._ref, ref)
+
+    def unlink(self, ref: Ref[Any]) -> None:
+        """Share it no more."""
+        link = self._ref.links.get(ref)
+        if link is not None:
+            link.cancel()
+
+    def send_after(self, delay_s: float, message: object) -> Belonging:
+        """Get a message later."""
+        return self._own().after(delay_s, message)
+
+    def send_every(self, period_s: float, message: object) -> Belonging:
+        """Get a message again and again."""
+        return self._own().every(period_s, message)
+
+    def start_soon(self, work: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run a task of the actor. What leaves it crashes the actor."""
+        assert self._nursery is not None, f"{type(self.actor).__name__} has runs_tasks = False"
+        self._nursery.start_soon(self._run_task, partial(work, *args), name=self._ref.name)
+
+    async def _run_task(self, work: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await work()
+        except Exception as crash:  # noqa: BLE001 - imposed on the whole life, as its crash
+            self.life.crash(crash)
+
+    # The life.
+
+    def _find_address(self) -> Address[M] | None:
+        """Where it lives, if that is more than this life's."""
+        if not self.actor.stash:
+            return None
+        life = self.life
+        if isinstance(life.legacy, Address):
+            return life.legacy
+        new: Address[M] = Address(self._plan.name, type(self.actor), life.supervisor, life.system)
+        life.legacy = new
+        return new
+
+    async def _begin(self) -> None:
+        """Move in, and be ready."""
+        plan, ref = self._plan, self._ref
+        if plan.registry is not None and plan.registry.whereis(plan.name) is not ref:
+            plan.registry.register(plan.name, ref)
+        legacy = self.life.legacy
+        inherited = legacy.state if isinstance(legacy, Address | Inheritance) else None
+        self.actor.enter(ref, self, inherited)
+        ref.begin(self)
+        self._mailbox.resume()
+        self.life.on_stop(self._mailbox.interrupt)
+        await self.actor.started()
+        self.life.ready(ref)
+        self._owes_goodbye = True
+        if plan.idle_s is not None:
+            self._own().stop_when_idle(plan.idle_s, self)
+
+    async def _work_off(self) -> None:
+        """Heed what signals there are, and handle all messages that waited."""
+        mailbox, handle = self._mailbox, self.actor.handle
+        if mailbox.alert:
+            await self._heed()
+        batch = mailbox.take() if not mailbox.interrupted else []
+        while batch:
+            item = self._in_hand = batch.pop()
+            if isinstance(item, Envelope):
+                await self._open(item)
+            else:
+                await handle(item, NO_REPLY)
+            if mailbox.alert:
+                await self._heed()
+                if mailbox.interrupted:
+                    return
+        self._in_hand = NOTHING
+
+    async def _open(self, envelope: Envelope) -> None:
+        """Handle one message, as part of the work it belongs to."""
+        reply = envelope if isinstance(envelope, Call) else NO_REPLY
+        if envelope.trace is None:
+            await self.actor.handle(envelope.message, reply)
+            return
+        token = TRACE.set(envelope.trace)
+        try:
+            await self.actor.handle(envelope.message, reply)
+        finally:
+            TRACE.reset(token)
+
+    async def _heed(self) -> None:
+        """Act on the signals that wait, unless the actor stops."""
+        self._in_hand = NOTHING
+        for signal in self._mailbox.take_signals():
+            if self._mailbox.interrupted:
+                return
+            if isinstance(signal, Tick):
+                await self.actor.handle(signal.message, NO_REPLY)
+            else:
+                await self.actor.handle_down(signal)
+
+    # The end.
+
+    async def _end_in_peace(self) -> None:
+        if self._address is None:
+            self._hang_up(None)
+        self._owes_goodbye = False
+        self._in_hand = NOTHING
+        await self.actor.stopping()
+        self._hand_over()
+        self._retire(End.SHUTDOWN if self.life.stopping else End.PEACE, None)
+
+    async def _say_goodbye_crashed(self, crash: Exception) -> None:
+        """Let a crashed actor say goodbye, within its time. Trouble with that joins the crash."""
+        try:
+            with trio.move_on_after(self._plan.shutdown_s):
+                if self._owes_goodbye:
+                    await self.actor.stopping()
+            self._hand_over()
+        except trio.Cancelled as cancelled:  # from further out: the crash is told too
+            raise BaseExceptionGroup("cancelled after a crash", [crash, cancelled]) from None
+        except Exception as second:  # noqa: BLE001 - told, with what came first
+            raise ExceptionGroup("a crash, and another while stopping", [crash, second]) from None
+
+    def _hand_over(self) -> None:
+        """Leave what the actor wants the next life to have."""
+        state = self.actor.hand_over()
+        if self._address is not None:
+            self._address.state = state
+        else:
+            self.life.legacy = None if state is None else Inheritance(state)
+
+    def _leave(self) -> None:
+        """Nothing of this life is left behind, however it ended."""
+        if self._belongings is not None:
+            self._belongings.release()
+        imposed = self.life.imposed
+        self._retire(End.KILL if imposed is None else End.CRASH, imposed)
+
+    def _retire(self, end: End, crash: Exception | None) -> None:
+        """Leave the address to the next life, or end with it. Again changes nothing."""
+        if self._retired:
+            return
+        self._retired = True
+        if self._address is not None:
+            self._address.leave(self._in_hand, end, crash)
+        else:
+            self._hang_up(crash)
+            self._ref.mark_down(end, crash)
+
+    def _hang_up(self, crash: Exception | None) -> None:
+        hang_up(self._ref, self.life.supervisor, self.life.system, crash)
+
+    def _own(self) -> Belongings:
+        """What it holds elsewhere."""
+        if self._belongings is None:
+            self._belongings = Belongings(self._mailbox, self.life.system.timers)
+        return self._belongings

@@ -13,3 +13,17 @@ RESTART_WINDOW_S: Final = 5.0
 
 # OTP's five seconds for a worker to finish in peace before it is cancelled.
 SHUTDOWN_S: Final = 5.0
+
+# A message that ended three lives of its actor is the cause, not the victim.
+ATTEMPTS_MAX: Final = 3
+
+# Quarantined messages kept for somebody to look at: as many as a person reads; all are counted.
+QUARANTINE_KEPT: Final = 100
+
+# Children of one supervisor that a picture of the tree lists: what a person scrolls through. The
+# rest are counted.
+TREE_CHILDREN_MAX: Final = 50
+
+# Partitions of a supervisor: each is a supervisor of its own, so more than a machine has cores,
+# times the shards a core can serve, only costs memory.
+PARTITIONS_MAX: Final = 1024

@@ -12,12 +12,20 @@ these.
 A closed mailbox has a capacity of zero messages, so that the fast path needs no question of its
 own for it. Writers that wait for room stand in a line of their own; taking moves them in, in the
 order they came.
+
+Beside the queue there is a lane for signals, which the reader heeds before the next message. It
+needs no bound of its own: each signal answers something that its reader asked for, a monitor, a
+link or a timer, and comes once for each.
+
+The reader's sleep is no method of the mailbox that could be awaited, but the two halves of one: a
+coroutine for each idle actor would cost more memory than its mailbox.
 """
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import outcome
 import trio
@@ -34,49 +42,99 @@ class Overflow(Enum):
     REJECT = "reject"  # both refuse
     DROP_NEWEST = "drop_newest"  # it is dropped
     DROP_OLDEST = "drop_oldest"  # the one that waits longest is dropped in its favour
+    KEEP_LATEST = "keep_latest"  # of each key the latest waits; one of a new key drops the oldest
+
+
+# What the reader of a mailbox has in hand before it first took something. Nobody adds to it.
+_NO_BATCH: Final[list[Any]] = []
+
+
+@dataclass(slots=True)
+class Tally:
+    """Messages that never got to an actor, by why; of one mailbox, or of all in a tree.
+
+    Attributes:
+        dropped: lost to the overflow policy.
+        replaced: gave way to a later one of their key.
+        refused: their senders were told that there is no room.
+        lost: nobody will read them, because the reader is gone.
+        quarantined: set aside because they crash the reader.
+    """
+
+    dropped: int = 0
+    replaced: int = 0
+    refused: int = 0
+    lost: int = 0
+    quarantined: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxStatistics:
-    """A mailbox, now. Every message ever offered is in one of the last five numbers.
+    """A mailbox, now. Every message ever offered is in one of the last seven numbers.
 
     Attributes:
         capacity: the most messages that may wait.
         peak: the most that did wait at one time.
         writers_waiting: tasks waiting for room; their messages are not counted yet.
+        signals_waiting: signals the reader has not heeded; they are no messages.
         waiting: messages the reader has not taken.
-        taken: messages the reader took.
+        taken: messages the reader took and did not put back.
         dropped: messages lost to the overflow policy.
+        replaced: messages that gave way to a later one of their key.
         refused: messages whose sender was told that there is no room.
         lost: messages that nobody will read, because the reader is gone.
+        quarantined: messages set aside because they crash the reader.
     """
 
     capacity: int
     peak: int
     writers_waiting: int
+    signals_waiting: int
     waiting: int
     taken: int
     dropped: int
+    replaced: int
     refused: int
     lost: int
+    quarantined: int
+
+
+class Owner(Protocol):
+    """Whose mailbox it is; told of what does not get through."""
+
+    def overflowed(self, overflow: Overflow) -> None:
+        """A message found no room, for the first time since the reader came by."""
+
+    def dropped(self, message: Any) -> None:
+        """A message that was accepted was dropped after all, or replaced."""
 
 
 class Mailbox(Generic[M]):
-    """A bounded queue. Any task may put; one task drains."""
+    """A bounded queue. Any task may put; one task reads: `sleep` while `quiet`, then `take`.
+
+    Attributes:
+        name: whose it is, for errors.
+        alert: whether the reader should look at `interrupted` and `take_signals`, before the next
+            message.
+        interrupted: whether the reader should stop.
+    """
 
     __slots__ = (
+        "_batch",
         "_capacity",
-        "_dropped",
-        "_lost",
-        "_on_drop",
         "_overflow",
+        "_overflowing",
+        "_owner",
         "_peak",
         "_queue",
-        "_refused",
         "_room",
+        "_signals",
         "_sleeper",
         "_taken",
+        "_tally",
+        "_total",
         "_writers",
+        "alert",
         "interrupted",
         "name",
     )
@@ -87,7 +145,8 @@ class Mailbox(Generic[M]):
         overflow: Overflow,
         *,
         name: str = "mailbox",
-        on_drop: Callable[[M], None] | None = None,
+        owner: Owner | None = None,
+        total: Tally | None = None,
     ) -> None:
         """An empty mailbox.
 
@@ -95,19 +154,29 @@ class Mailbox(Generic[M]):
             capacity: the most messages that may wait.
             overflow: what to do with one more.
             name: whose it is, for errors.
-            on_drop: called with each message that was accepted and then dropped.
+            owner: told of what does not get through.
+            total: counts it, too, with that of other mailboxes.
         """
         assert capacity > 0, f"{name} has room for {capacity} messages"
         self.name = name
+        self.alert = False
         self.interrupted = False
         self._capacity = capacity
         self._room = capacity  # 0 once closed
         self._overflow = overflow
-        self._on_drop = on_drop
+        self._overflowing = False
+        self._owner = owner
         self._queue: list[M] = []
+        self._batch: list[M] = _NO_BATCH  # taken and not handled yet, the next one last
+        self._signals: deque[Any] | None = None  # made with the first
         self._sleeper: trio.lowlevel.Task | None = None
         self._writers: dict[trio.lowlevel.Task, M] | None = None  # made when one waits
-        self._taken = self._dropped = self._refused = self._lost = self._peak = 0
+        self._taken = 0
+        self._peak = 0
+        self._tally: Tally | None = None  # made with the first loss
+        self._total = total
+
+    # For writers.
 
     @property
     def closed(self) -> bool:
@@ -156,72 +225,136 @@ class Mailbox(Generic[M]):
         await trio.lowlevel.cancel_shielded_checkpoint()
         return kept
 
-    async def drain(self) -> list[M]:
-        """Take everything that waits, at least one message. A checkpoint in any case.
+    def signal(self, signal: Any) -> None:
+        """Have the reader heed this before its next message. Nothing where nobody reads."""
+        if self.closed:
+            return
+        if self._signals is None:
+            self._signals = deque()
+        self._signals.append(signal)
+        self._alarm()
 
-        Returns:
-            The messages in order; none only if interrupted.
+    def has_signal(self, signal: Any) -> bool:
+        """Whether this signal waits."""
+        return self._signals is not None and signal in self._signals
+
+    # For the reader.
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to do but sleep."""
+        return not (self._queue or self.alert)
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether messages wait."""
+        return bool(self._queue)
+
+    @property
+    def taken(self) -> int:
+        """Messages the reader took so far."""
+        return self._taken
+
+    @property
+    def slept_through(self) -> bool:
+        """Whether its reader sleeps and nothing is there to wake it."""
+        return self._sleeper is not None and self.quiet
+
+    def sleep(self) -> Callable[[object], trio.lowlevel.Abort]:
+        """Have the current task woken by what comes next: `wait_task_rescheduled(box.sleep())`."""
+        assert self._sleeper is None, f"two tasks read {self.name}"
+        self._sleeper = trio.lowlevel.current_task()
+        return self._abort_sleep
+
+    def take(self) -> list[M]:
+        """Everything that waits, the oldest last. What the reader leaves in the list is unhandled.
+
+        The list is the mailbox's own: the reader pops from it what it handles, and takes again
+        only when it is empty.
         """
-        assert self._sleeper is None, f"two tasks drain {self.name}"
-        if self._queue or self.interrupted:
-            await trio.lowlevel.checkpoint()
-        else:
-            self._sleeper = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._abort_sleep)
-        return [] if self.interrupted else self._take()
+        assert not self._batch, f"the reader of {self.name} has messages in hand"
+        self._overflowing = False
+        batch, self._queue = self._queue, []
+        self._taken += len(batch)
+        self._peak = max(self._peak, len(batch))
+        if self._writers:
+            self._admit_writers(self._writers)
+        batch.reverse()
+        self._batch = batch
+        return batch
+
+    def take_signals(self) -> deque[Any]:
+        """Every signal that waits, the oldest first."""
+        signals, self._signals = self._signals or deque(), None
+        self.alert = self.interrupted
+        return signals
 
     def interrupt(self) -> None:
-        """Have `drain` return with nothing, now and from now on. What waits stays."""
+        """Ask the reader to stop. What waits stays."""
         self.interrupted = True
-        if self._sleeper is not None:
-            self._wake()
+        self._alarm()
 
-    def close(self, unhandled: Iterable[M] = ()) -> list[M]:
+    def resume(self) -> None:
+        """A new reader begins, with what the last one left. Signals were for that one."""
+        self._signals = None
+        self.alert = self.interrupted = False
+
+    def put_back(self, messages: Sequence[M] = ()) -> None:
+        """Give back what was taken and not handled: these, and then what is left of the batch."""
+        returned = [*messages, *reversed(self._batch)]
+        self._batch = _NO_BATCH
+        self._taken -= len(returned)
+        self._queue = returned + self._queue
+
+    def waiting(self) -> tuple[M, ...]:
+        """What waits, the oldest first; what was taken is not among it."""
+        return tuple(self._queue)
+
+    def set_aside(self) -> None:
+        """Count a message that was taken as quarantined instead."""
+        self._taken -= 1
+        for tally in self._tallies():
+            tally.quarantined += 1
+
+    def close(self) -> list[M]:
         """Refuse every message from now on. Closing again changes nothing.
 
-        Args:
-            unhandled: messages taken that the reader did not come to.
-
         Returns:
-            The messages nobody will handle: those, and then what waited. All are counted as lost.
+            The messages nobody will handle: what was left of the batch, and then what waited. All
+            are counted as lost.
         """
-        lost = list(unhandled)
-        self._taken -= len(lost)
         self._peak = max(self._peak, len(self._queue))
-        lost += self._queue
-        self._lost += len(lost)
-        self._queue = []
+        self.put_back()
+        lost, self._queue = self._queue, []
         self._room = 0
-        writers, self._writers = self._writers, None
-        for writer in writers or ():
-            self._lost += 1
+        self._signals = self._owner = None
+        writers, self._writers = self._writers or {}, None
+        for tally in self._tallies() if lost or writers else ():
+            tally.lost += len(lost) + len(writers)
+        for writer in writers:
             trio.lowlevel.reschedule(writer, outcome.Error(MailboxClosed(self._closed_text())))
         return lost
 
     def statistics(self) -> MailboxStatistics:
         """What went through it so far, and what waits."""
+        tally = self._tally or Tally()
         waiting = len(self._queue)
         return MailboxStatistics(
             capacity=self._capacity,
             peak=max(self._peak, waiting),
             writers_waiting=len(self._writers or ()),
+            signals_waiting=len(self._signals or ()),
             waiting=waiting,
             taken=self._taken,
-            dropped=self._dropped,
-            refused=self._refused,
-            lost=self._lost,
+            dropped=tally.dropped,
+            replaced=tally.replaced,
+            refused=tally.refused,
+            lost=tally.lost,
+            quarantined=tally.quarantined,
         )
 
     def __repr__(self) -> str:
         return f"<Mailbox {self.name} [{len(self._queue)} of {self._capacity} wait]>"
-
-    def _take(self) -> list[M]:
-        taken, self._queue = self._queue, []
-        self._taken += len(taken)
-        self._peak = max(self._peak, len(taken))
-        if self._writers:
-            self._admit_writers(self._writers)
-        return taken
 
     def _admit_writers(self, writers: dict[trio.lowlevel.Task, M]) -> None:
         while writers and len(self._queue) < self._room:
@@ -231,20 +364,34 @@ class Mailbox(Generic[M]):
 
     def _overflowed(self, message: M) -> bool:
         if self.closed:
-            self._lost += 1
+            for tally in self._tallies():
+                tally.lost += 1
             raise MailboxClosed(self._closed_text())
+        if not self._overflowing and self._owner is not None:
+            self._overflowing = True
+            self._owner.overflowed(self._overflow)
+        if self._overflow in (Overflow.BLOCK, Overflow.REJECT):
+            for tally in self._tallies():
+                tally.refused += 1
+            raise MailboxFull(self.name)
+        for tally in self._tallies():
+            tally.dropped += 1
         if self._overflow is Overflow.DROP_NEWEST:
-            self._dropped += 1
             return False
-        if self._overflow is Overflow.DROP_OLDEST:
-            self._dropped += 1
-            oldest = self._queue.pop(0)
-            self._queue.append(message)
-            if self._on_drop is not None:
-                self._on_drop(oldest)
-            return True
-        self._refused += 1
-        raise MailboxFull(self.name)
+        self._drop_oldest()
+        self._queue.append(message)
+        return True
+
+    def _drop_oldest(self) -> None:
+        oldest = self._queue.pop(0)
+        if self._owner is not None:
+            self._owner.dropped(oldest)
+
+    def _tallies(self) -> tuple[Tally, ...]:
+        """Where a loss is counted."""
+        if self._tally is None:
+            self._tally = Tally()
+        return (self._tally,) if self._total is None else (self._tally, self._total)
 
     async def _wait_for_room(self, message: M) -> None:
         task = trio.lowlevel.current_task()
@@ -258,6 +405,11 @@ class Mailbox(Generic[M]):
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def _alarm(self) -> None:
+        self.alert = True
+        if self._sleeper is not None:
+            self._wake()
 
     def _wake(self) -> None:
         assert self._sleeper is not None

@@ -1,118 +1,150 @@
 """How others reach an actor: casts, sends and calls, and the news of its end.
 
 Theory of operation. A Ref belongs to one life of an actor; the next life has another (ask the
-registry for it). It knows the mailbox and every call that is not answered yet, whether it still
-waits in the mailbox, is being handled, or was put aside to be answered later. So the end of the
-actor reaches all of them at once: nobody waits for the dead.
+registry for it). Only where an actor has a `stash` does its Ref outlive a crash, and is dead when
+its supervisor will not start it again.
 
-A cast travels as the bare message, a call as an envelope that is the reply itself. A call is over
-once it is answered, failed, or its caller went away; whatever comes later is ignored.
+A Ref knows the mailbox and every call that is not answered yet, whether it still waits in the
+mailbox, is being handled, or was put aside to be answered later. So the end of the actor reaches
+all of them at once: nobody waits for the dead.
+
+A cast travels as the bare message, or in an envelope if it is part of some traced work; a call in
+an envelope that is the reply itself. All of it is kept in the order it came, calls and watches
+too: nothing here depends on where an object lies in memory.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
 from math import isfinite
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-import outcome
 import trio
 
+from actors.call import Call
 from actors.errors import ActorDown, CallTimeout, MailboxClosed, MailboxFull, caused
-from actors.mailbox import Mailbox, MailboxStatistics
+from actors.mailbox import Mailbox, MailboxStatistics, Overflow
+from actors.spec import Lifeline
+from actors.trace import TRACE, Envelope
+from actors.tree import Vitals
 
 M = TypeVar("M")
 
 
-class Reply:
-    """Where the answer to a message goes. This one is a cast's: nobody wants it."""
+class End(Enum):
+    """How an actor ended."""
 
-    __slots__ = ()
+    PEACE = "peace"  # it stopped itself, or nobody had talked to it
+    SHUTDOWN = "shutdown"  # its supervisor asked it to
+    CRASH = "crash"  # an exception left it, its own or one imposed on it
+    KILL = "kill"  # it was cancelled
+
+
+# Ends that reach through a link. An end in order does not: whoever must hear of that monitors.
+_FATAL: Final = frozenset({End.CRASH, End.KILL})
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """The end of an actor, as those who watch it are told.
+
+    Attributes:
+        ref: whose end it is.
+        end: how it ended.
+        crash: what ended it, if something did.
+    """
+
+    ref: "Ref[Any]"
+    end: End
+    crash: Exception | None
+
+
+class Watch:
+    """Somebody's wish to be told of an actor's end."""
+
+    __slots__ = ("_callback", "_ref")
+
+    def __init__(self, ref: "Ref[Any]", callback: Callable[[Down], object]) -> None:
+        self._ref = ref
+        self._callback = callback
+
+    def cancel(self) -> None:
+        """Hear nothing of it. Ignored once it was told."""
+        self._ref.unwatch(self)
+
+    def tell(self, down: Down) -> None:
+        """For the Ref: this is the end."""
+        self._callback(down)
+
+
+class Inhabitant(Protocol):
+    """The one life there is behind a Ref."""
 
     @property
-    def wanted(self) -> bool:
-        """Whether somebody waits for the answer now."""
-        return False
-
-    def send(self, value: object) -> None:
-        """Answer: while the message is handled or any time later, from any task, once."""
-
-
-NO_REPLY = Reply()
-
-
-class Call(Reply):
-    """A message whose sender waits for the answer, and the way back to it."""
-
-    __slots__ = ("_answered", "_caller", "_open", "_outcome", "callee", "message")
-
-    def __init__(self, callee: str, message: Any) -> None:
-        self.callee = callee
-        self.message = message
-        self._answered = False
-        self._open = True
-        self._caller: trio.lowlevel.Task | None = None
-        self._outcome: outcome.Outcome[Any] | None = None
+    def life(self) -> Lifeline:
+        """What ties it to its supervisor."""
 
     @property
-    def wanted(self) -> bool:
-        """Whether the caller still waits."""
-        return self._open
+    def task(self) -> trio.lowlevel.Task:
+        """The task in which it handles messages."""
 
-    def send(self, value: object) -> None:
-        """Answer. Ignored if the caller went away."""
-        assert not self._answered, f"{self.message!r} was answered already"
-        self._answered = True
-        self._end(outcome.Value(value))
-
-    def fail(self, error: Exception) -> None:
-        """End the call with an error; its caller raises it. Ignored if it is over."""
-        self._end(outcome.Error(error))
-
-    def abandon(self) -> None:
-        """The caller went away. Ignored if it is over."""
-        self._open = False
-
-    async def wait(self) -> Any:
-        """Wait for the answer, in the task of the caller."""
-        if self._outcome is None:
-            self._caller = trio.lowlevel.current_task()
-            return await trio.lowlevel.wait_task_rescheduled(self._abort)
-        return self._outcome.unwrap()
-
-    def _end(self, result: outcome.Outcome[Any]) -> None:
-        if not self._open:
-            return
-        self._open = False
-        self._outcome = result
-        if self._caller is not None:
-            trio.lowlevel.reschedule(self._caller, result)
-
-    def _abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:
-        self._open = False
-        self._caller = None
-        return trio.lowlevel.Abort.SUCCEEDED
+    def link_broken(self, down: Down) -> None:
+        """An actor it is linked to crashed or was killed."""
 
 
-def refuse_dropped(item: object) -> None:
-    """A mailbox dropped this one; if it is a call, its caller learns it."""
-    if isinstance(item, Call):
-        item.fail(MailboxFull(item.callee))
+class Link:
+    """Two actors, of which neither outlives a crash of the other."""
+
+    __slots__ = ("_refs", "_watches")
+
+    def __init__(self, one: "Ref[Any]", other: "Ref[Any]") -> None:
+        """Tie them together. They are both alive."""
+        self._refs = (one, other)
+        self._watches = (one.watch(self._told), other.watch(self._told))
+        one.links[other] = other.links[one] = self
+
+    def cancel(self) -> None:
+        """Untie them."""
+        one, other = self._refs
+        del one.links[other], other.links[one]
+        for watch in self._watches:
+            watch.cancel()
+
+    def _told(self, down: Down) -> None:
+        self.cancel()
+        for ref in self._refs:
+            if ref is not down.ref:
+                ref.link_broken(down)
 
 
 class Ref(Generic[M]):
-    """The address of one life of an actor. Holding it does not keep the actor alive."""
+    """The address of an actor. Holding it does not keep the actor alive."""
 
-    __slots__ = ("_calls", "_crash", "_down", "_mailbox", "_on_down", "_task", "alive", "name")
+    __slots__ = (
+        "_calls",
+        "_down",
+        "_inhabitant",
+        "_links",
+        "_mailbox",
+        "_news",
+        "_watches",
+        "alive",
+        "name",
+    )
 
-    def __init__(self, name: str, mailbox: Mailbox[M | Call]) -> None:
-        """For the actor's host: the address of an actor about to start, in the current task."""
+    def __init__(self, name: str) -> None:
+        """For the actor's host, which opens it: an address under which nobody can be reached."""
         self.name = name
         self.alive = True
-        self._task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
-        self._mailbox = mailbox
-        self._calls: set[Call] | None = None  # not answered yet; made with the first
-        self._crash: Exception | None = None
-        self._down: trio.Event | None = None  # made when somebody waits
-        self._on_down: list[Callable[[], object]] | None = None  # made with the first
+        self._mailbox: Mailbox[Any]
+        self._inhabitant: Inhabitant | None = None  # while one lives
+        self._calls: dict[Call, None] | None = None  # not answered yet; made with the first
+        self._watches: dict[Watch, None] | None = None  # made with the first
+        self._links: dict[Ref[Any], Link] | None = None  # made with the first
+        self._news: trio.Event | None = None  # made when somebody waits for the end
+        self._down: Down | None = None
+
+    # For everybody.
 
     def cast(self, message: M) -> None:
         """Hand a message over and go on. To a dead actor it is lost, and counted.
@@ -120,8 +152,9 @@ class Ref(Generic[M]):
         Raises:
             MailboxFull: no room, under BLOCK and REJECT.
         """
+        trace = TRACE.get()
         try:
-            self._mailbox.put_nowait(message)
+            self._mailbox.put_nowait(message if trace is None else Envelope(message, trace))
         except MailboxClosed:
             return
 
@@ -132,10 +165,11 @@ class Ref(Generic[M]):
             ActorDown: the actor is dead, or died before there was room.
             MailboxFull: no room, under REJECT.
         """
+        trace = TRACE.get()
         try:
-            await self._mailbox.put(message)
+            await self._mailbox.put(message if trace is None else Envelope(message, trace))
         except MailboxClosed:
-            raise self._down_error() from self._crash
+            raise self._down_error() from self.crash_cause
 
     async def call(self, message: M, *, deadline_s: float) -> Any:
         """Hand a message over and wait for its answer.
@@ -147,76 +181,183 @@ class Ref(Generic[M]):
         Raises:
             ActorDown: the actor is dead, or died before it answered.
             CallTimeout: no answer in time.
-            MailboxFull: no room, under REJECT; or dropped, under DROP_NEWEST and DROP_OLDEST.
+            MailboxFull: no room, under REJECT; or dropped, under DROP_NEWEST, DROP_OLDEST and
+                KEEP_LATEST.
         """
         assert isfinite(deadline_s), f"a call of {self.name} must end"
-        assert trio.lowlevel.current_task() is not self._task, f"{self.name} calls itself"
-        call = Call(self.name, message)
+        caller = trio.lowlevel.current_task()
+        callee = self._inhabitant
+        assert callee is None or callee.task is not caller, f"{self.name} calls itself"
+        call = Call(self.name, message, TRACE.get())
         if self._calls is None:
-            self._calls = set()
-        self._calls.add(call)
+            self._calls = {}
+        self._calls[call] = None
         try:
             with trio.move_on_after(deadline_s):
                 return await self._ask(call)
         except MailboxClosed:
-            raise self._down_error() from self._crash
+            raise self._down_error() from self.crash_cause
         finally:
-            self._calls.discard(call)
+            self._calls.pop(call, None)
             call.abandon()
         raise CallTimeout(self.name, deadline_s)
 
-    async def wait_down(self) -> None:
-        """Wait until the actor is dead. Returns at once if it is."""
-        if self._down is None:
-            self._down = trio.Event()
+    async def wait_down(self) -> Down:
+        """Wait until the actor is dead, and say how it ended. Returns at once if it is."""
+        if self._news is None:
+            self._news = trio.Event()
             if not self.alive:
-                self._down.set()
-        await self._down.wait()
+                self._news.set()
+        await self._news.wait()
+        return self.down
+
+    def watch(self, callback: Callable[[Down], object]) -> Watch:
+        """Have `callback(down)` called when the actor dies; at once if it is dead.
+
+        It is called in that very moment, before calls to the actor fail, so it must be short, and
+        must not raise.
+        """
+        watch = Watch(self, callback)
+        if self._down is not None:
+            watch.tell(self._down)
+            return watch
+        if self._watches is None:
+            self._watches = {}
+        self._watches[watch] = None
+        return watch
+
+    def unwatch(self, watch: Watch) -> None:
+        """Forget a watch."""
+        if self._watches is not None:
+            self._watches.pop(watch, None)
+
+    def crash(self, error: Exception) -> None:
+        """End the life there is at once, as if this error had left it. Nothing where none is."""
+        if self._inhabitant is not None:
+            self._inhabitant.life.crash(error)
 
     def statistics(self) -> MailboxStatistics:
         """The mailbox of the actor, now; its last numbers once it is dead."""
         return self._mailbox.statistics()
 
-    def on_down(self, callback: Callable[[], object]) -> None:
-        """Have `callback()` called in the moment the actor dies, before calls to it fail."""
-        assert self.alive, f"{self} is dead already"
-        if self._on_down is None:
-            self._on_down = []
-        self._on_down.append(callback)
+    @property
+    def down(self) -> Down:
+        """How the actor ended. Only of a dead one."""
+        assert self._down is not None, f"{self} is not down"
+        return self._down
 
-    def hang_up(self, unhandled: Iterable[M | Call], crash: Exception | None) -> tuple[int, int]:
-        """For the actor's host: take no more messages; calls that nobody handles fail now.
+    @property
+    def owes_answers(self) -> bool:
+        """Whether calls to it are not answered yet."""
+        return bool(self._calls)
+
+    @property
+    def crash_cause(self) -> Exception | None:
+        """What ended the actor, if something did and it is dead."""
+        return None if self._down is None else self._down.crash
+
+    def __repr__(self) -> str:
+        return f"<Ref {self.name} [{'alive' if self.alive else 'down'}]>"
+
+    # For links.
+
+    @property
+    def links(self) -> dict["Ref[Any]", Link]:
+        """Its links, by the actor at the other end."""
+        if self._links is None:
+            self._links = {}
+        return self._links
+
+    def link_broken(self, down: Down) -> None:
+        """An actor it is linked to is down; only a crash or a kill reaches it."""
+        if self._inhabitant is not None and down.end in _FATAL:
+            self._inhabitant.link_broken(down)
+
+    # For a picture of the tree.
+
+    @property
+    def kind(self) -> str:
+        """What stands behind it."""
+        return "actor"
+
+    @property
+    def detail(self) -> str:
+        """Nothing to add."""
+        return ""
+
+    def census(self, children_max: int) -> tuple[tuple[Vitals, ...], int]:
+        """An actor has no children."""
+        return (), 0 * children_max
+
+    def mail(self) -> MailboxStatistics:
+        """Its mailbox."""
+        return self.statistics()
+
+    # For the actor's host.
+
+    @property
+    def mailbox(self) -> Mailbox[Any]:
+        """Where its messages wait."""
+        return self._mailbox
+
+    def open(self, mailbox: Mailbox[Any]) -> None:
+        """From now on messages wait here."""
+        self._mailbox = mailbox
+
+    def begin(self, inhabitant: Inhabitant) -> None:
+        """A life begins."""
+        self._inhabitant = inhabitant
+        inhabitant.life.subject = self
+
+    def suspend(self, crash: Exception | None) -> None:
+        """A life is over and another may follow: calls that were put aside fail, others wait."""
+        self._inhabitant = None
+        waiting = {id(item) for item in self._mailbox.waiting()}
+        for call in list(self._calls or ()):
+            if id(call) not in waiting:
+                call.fail(caused(ActorDown(self.name), crash))
+
+    def hang_up(self, crash: Exception | None) -> tuple[int, int]:
+        """Take no more messages; calls that nobody handles fail now.
 
         Args:
-            unhandled: messages drained that the actor did not come to.
             crash: what ended it, None for an end in peace.
 
         Returns:
             How many casts and calls were lost by this.
         """
-        self._crash = self._crash or crash
-        lost = self._mailbox.close(unhandled)
+        lost = self._mailbox.close()
         calls = [item for item in lost if isinstance(item, Call)]
         for call in calls:
-            call.fail(self._down_error())
+            call.fail(caused(ActorDown(self.name), crash))
         return len(lost) - len(calls), len(calls)
 
-    def mark_down(self, crash: Exception | None) -> None:
-        """For the actor's host: the actor is dead, so its calls fail. Again changes nothing."""
+    def mark_down(self, end: End, crash: Exception | None = None) -> None:
+        """The actor is dead, so its calls fail. Again changes nothing."""
         if not self.alive:
             return
         self.alive = False
-        self._task = None  # a Ref that is kept does not keep the frames of the dead
-        self._crash = crash
-        for callback in self._on_down or ():
-            callback()
-        for call in self._calls or ():
+        self._inhabitant = None  # a Ref that is kept does not keep the frames of the dead
+        down = self._down = Down(self, end, crash)
+        watches, self._watches = self._watches, None
+        for watch in watches or ():
+            watch.tell(down)
+        for call in list(self._calls or ()):
             call.fail(self._down_error())
-        if self._down is not None:
-            self._down.set()
+        if self._news is not None:
+            self._news.set()
 
-    def __repr__(self) -> str:
-        return f"<Ref {self.name} [{'alive' if self.alive else 'down'}]>"
+    def overflowed(self, overflow: Overflow) -> None:
+        """For the mailbox: a message found no room."""
+        if self._inhabitant is not None:
+            life = self._inhabitant.life
+            told = {"supervisor": life.supervisor, "actor": self.name, "overflow": overflow.value}
+            life.system.emit("actor.overflowed", told)
+
+    def dropped(self, message: Any) -> None:
+        """For the mailbox: one that was accepted was dropped. A call's caller learns it."""
+        if isinstance(message, Call):
+            message.fail(MailboxFull(message.callee))
 
     async def _ask(self, call: Call) -> Any:
         """Get the call into the mailbox, sparing the task switch where there is room."""
@@ -227,4 +368,4 @@ class Ref(Generic[M]):
         return await call.wait()
 
     def _down_error(self) -> ActorDown:
-        return caused(ActorDown(self.name), self._crash)
+        return caused(ActorDown(self.name), self.crash_cause)

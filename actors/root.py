@@ -1,10 +1,13 @@
 """The top of a tree: what runs a supervisor that has no supervisor above it."""
 
+from functools import partial
 from typing import Protocol
 
 import trio
 
 from actors.spec import Lifeline
+from actors.system import System
+from actors.tree import Vitals
 
 
 class Supervised(Protocol):
@@ -17,15 +20,17 @@ class Supervised(Protocol):
 async def run_root(
     supervisor: Supervised,
     *,
+    system: System | None = None,
     stop: trio.Event | None = None,
     task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run a tree until it is stopped or gives up.
+    """Run a tree, and its wheel of timers, until it is stopped or gives up.
 
     Under `nursery.start` this returns, once the tree is ready, what it gave to `ready`.
 
     Args:
         supervisor: the root.
+        system: what the tree shares; by default one of its own, which tells nobody.
         stop: set by anybody to stop the tree in order; without it the tree ends by escalation or by
             being cancelled.
         task_status: trio's, filled in by `nursery.start`.
@@ -34,19 +39,30 @@ async def run_root(
         StartFailed, RestartIntensityExceeded: the root gave up, after it stopped all children.
         KeyboardInterrupt, SystemExit: a child raised it, and all children were stopped.
     """
-    life = Lifeline(on_ready=lambda: task_status.started(life.value))
+    system = system or System()
+    life = Lifeline(getattr(supervisor, "name", "root"), system=system)
+    life.on_ready(lambda: task_status.started(life.value))
     trouble: BaseException | None = None
-    async with trio.open_nursery() as nursery:
-        if stop is not None:
-            nursery.start_soon(_stop_when, stop, life)
-        try:
-            await supervisor.run(life)
-        except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - raised below
-            trouble = error
-        nursery.cancel_scope.cancel()
+    system.show(partial(_look, life))
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(system.timers.run)
+            if stop is not None:
+                nursery.start_soon(_stop_when, stop, life)
+            try:
+                await supervisor.run(life)
+            except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - raised below
+                trouble = error
+            nursery.cancel_scope.cancel()
+    finally:
+        system.show(None)
     # Raised out here, because in there the nursery would wrap it.
     if trouble is not None:
         raise trouble
+
+
+def _look(life: Lifeline, children_max: int) -> Vitals:
+    return life.vitals(children_max)
 
 
 async def _stop_when(stop: trio.Event, life: Lifeline) -> None:

@@ -174,6 +174,10 @@ CHECKOUT_TRIES_MAX: Final = 3
 # Seconds a purchase has to end when the server stops: a charge under way is worth waiting for.
 TRANSACTION_SHUTDOWN_S: Final = 4.0
 
+# A transaction's actor stops by itself when its work is done; this long after the last message it
+# would go even if that were forgotten.
+TRANSACTION_IDLE_S: Final = 60.0
+
 # Events: the relay and the feeds ------------------------------------------------------------------
 
 # Events read and published in one go: some 50 KB, a few milliseconds of the annex.
@@ -279,3 +283,35 @@ TRANSACTIONS_MAX: Final = 10_000
 # Seconds beyond the clients' time to leave (AGIO_DRAIN_SECONDS) until a stop cuts what still runs:
 # purchases under way and PostgreSQL end within it, and Ctrl-C is over within 5 s.
 STOP_MARGIN_S: Final = 2.8
+
+# Seeing the tree ----------------------------------------------------------------------------------
+
+# Children listed of one place: as many as a screen has room for, unless asked for more. A node may
+# have 10,000 connections, and at most this many are looked at, so that no look stops the loop.
+TREE_CHILDREN_USUAL: Final = 20
+TREE_CHILDREN_MAX: Final = 100
+
+# Places in one answer: some 300 bytes each, and a few milliseconds in all.
+TREE_PLACES_MAX: Final = 1_000
+
+# Characters of a place's path: names of five generations, each with an idempotency key in it.
+TREE_PATH_MAX: Final = 2_048
+
+# Seconds that a node has to answer `agio inspect`: it answers in milliseconds, unless it is stuck.
+INSPECT_ANSWER_S: Final = 5.0
+
+# Bytes of such an answer: ten times what the places of one can take. A longer one is not Agio's.
+INSPECT_ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
+
+# Characters of a refusal that a terminal is shown: two lines of it.
+INSPECT_REASON_MAX: Final = 200
+
+# Seconds that a change stays marked in the live picture: long enough to be seen, whatever the rate.
+INSPECT_MARK_S: Final = 5.0
+
+# Seconds that a token made for one look is valid: clocks of two machines may differ by minutes.
+INSPECT_TOKEN_S: Final = 3_600
+
+# Seconds between two pictures, at least and at most: below it is a flicker, above it a report.
+INSPECT_EVERY_MIN_S: Final = 0.1
+INSPECT_EVERY_MAX_S: Final = 3_600.0

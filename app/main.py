@@ -1,20 +1,25 @@
 """The supervision tree: the one place that wires everything.
 
     agio (rest for one)
-    |- servers           embedded PostgreSQL and Valkey, one for one; those that have no URL
+    |- servers            one for one: embedded PostgreSQL and Valkey, those that have no URL
     `- node (rest for one)
-       |- annex, database, schema
-       |- bus, broker, hub
-       |- events         feed and relay, one for one: they go and come with PostgreSQL
-       |- transactions   dynamic: one child for each live transaction
-       |- recovery       finds purchases that nobody drives
-       |- checkouts      dynamic: one child for each push that waits for a purchase
-       |- connections    dynamic: one child for each client
-       `- listener       the port
+       |- storage         rest for one: the annex, and on it the drivers
+       |  |- annex
+       |  `- drivers      one for one: database, bus
+       |- schema
+       `- service (one for one)
+          |- broker, hub
+          |- events       one for one, patient: feed and relay go and come with PostgreSQL
+          |- transactions one virtual actor for each live transaction
+          |- recovery     finds purchases that nobody drives
+          |- checkouts    dynamic: one child for each push that waits for a purchase
+          |- connections  dynamic: one child for each client
+          `- listener     the port
 
 A node's parts are made anew each time the node starts, because their addresses may have changed.
-Whatever is to outlive PostgreSQL's absence stands by itself: the pool reconnects, and the feed and
-the relay restart under a supervisor of their own, so that no client is disconnected for it.
+Within a node, what stands on another part does so by calls that may fail, and not by having been
+started after it: so each part of `service` restarts alone, and no client is disconnected because
+another part failed. Only what holds the thread and the schema takes everything with it.
 
 Stopping goes backwards through the tree: first the port, at last PostgreSQL. A second signal, or
 `STOP_MARGIN_S` after the clients' time to leave, cuts whatever is still there.
@@ -30,6 +35,7 @@ from typing import Final, TypeVar
 import trio
 
 from actors import (
+    INFINITE,
     ChildSpec,
     Intensity,
     Lifeline,
@@ -38,6 +44,7 @@ from actors import (
     StartFailed,
     Strategy,
     Supervisor,
+    System,
     run_root,
 )
 from app.config import Settings
@@ -92,13 +99,18 @@ async def serve(
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(_hear_signals, stop, nursery.cancel_scope)
-                await _run_until(tree.root(), stop, settings.drain_seconds + STOP_MARGIN_S)
+                await _run_until(
+                    tree.root(),
+                    System(telemetry.emit),
+                    stop,
+                    settings.drain_seconds + STOP_MARGIN_S,
+                )
                 nursery.cancel_scope.cancel()
         except* (StartFailed, RestartIntensityExceeded, SystemExit) as group:
             raise _reason(group) from group
 
 
-async def _run_until(root: Supervisor, stop: trio.Event, stop_s: float) -> None:
+async def _run_until(root: Supervisor, system: System, stop: trio.Event, stop_s: float) -> None:
     """Run the tree; after `stop`, give it `stop_s` seconds to end in order."""
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
@@ -108,7 +120,7 @@ async def _run_until(root: Supervisor, stop: trio.Event, stop_s: float) -> None:
                 scope.deadline = trio.current_time() + stop_s
 
             nursery.start_soon(limit)
-            await run_root(root, stop=stop)
+            await run_root(root, system=system, stop=stop)
             nursery.cancel_scope.cancel()
 
 
@@ -141,14 +153,14 @@ class _Tree:
 
     def root(self) -> Supervisor:
         """The supervisor of everything."""
-        servers = Supervisor("servers", self._servers(), intensity=TREE, emit=self._telemetry.emit)
-        children = [servers.as_child(), ChildSpec("node", self._node)]
+        servers = Supervisor("servers", self._servers(), intensity=TREE)
+        # A node stops as a supervisor does: each of its children has a time of its own.
+        children = [servers.as_child(), ChildSpec("node", self._node, shutdown_s=INFINITE)]
         return Supervisor(
             "agio",
             children,
             strategy=Strategy.REST_FOR_ONE,
             intensity=Intensity(restarts=3, window_s=60.0),
-            emit=self._telemetry.emit,
         )
 
     def _servers(self) -> list[ChildSpec]:
@@ -174,15 +186,14 @@ class _Tree:
             self._addresses,
             self._tokens,
             self._telemetry,
+            life.system,
             prepare=check_schema if self._state is None else _prepare,
         )
-        told = Lifeline(on_ready=lambda: self._up(node, life))
-        life.on_stop(told.request_stop)
-        await node.supervisor().run(told)
+        life.on_ready(lambda: self._up(node))
+        await node.supervisor().run(life)
 
-    def _up(self, node: Node, life: Lifeline) -> None:
+    def _up(self, node: Node) -> None:
         self._telemetry.emit("server.started", {"url": node.url, "port": node.port})
-        life.ready()
         self._on_ready(node.url, self._tokens)
 
 

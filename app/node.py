@@ -6,7 +6,7 @@ global; the order of the supervisor's children is the order in which parts need 
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from actors import (
     Backoff,
@@ -14,9 +14,9 @@ from actors import (
     DynamicSupervisor,
     Intensity,
     Lifeline,
-    Registry,
     Strategy,
     Supervisor,
+    System,
 )
 from app.config import Settings
 from app.domain.ids import new_id
@@ -33,7 +33,7 @@ from app.http.services import Services
 from app.http.table import ROUTES
 from app.identity.tokens import Tokens
 from app.ledger.service import Ledger
-from app.limits import CHECKOUTS_MAX, CONNECTIONS_MAX, TRANSACTIONS_MAX
+from app.limits import CHECKOUTS_MAX, CONNECTIONS_MAX
 from app.payments.test_gateway import TestGateway
 from app.sales.service import Sales
 from app.socket.bench_channel import BenchChannel
@@ -77,6 +77,9 @@ _HUB_COUNTERS: Final = (
 _BUS_COUNTERS: Final = ("published", "received", "dropped", "connections_lost")
 _LISTENER_COUNTERS: Final = ("accepted", "refused", "turned_away", "starved")
 _CHILDREN_COUNTERS: Final = ("started", "restarts")
+_VIRTUAL_COUNTERS: Final = ("activated", "passivated", "restarts")
+_TALLY_COUNTERS: Final = ("dropped", "replaced", "refused", "lost", "quarantined")
+_TIMERS_COUNTERS: Final = ("started", "fired", "cancelled", "crashed")
 
 # What prepares the database before the node serves.
 Prepare = Callable[[Database], Awaitable[None]]
@@ -98,6 +101,7 @@ class Node:
         addresses: of PostgreSQL and Redis.
         tokens: tells who calls.
         telemetry: takes events and figures.
+        system: of the tree that the node is part of.
         prepare: brings the database up to date, or sees that somebody has.
     """
 
@@ -107,12 +111,14 @@ class Node:
         addresses: Addresses,
         tokens: Tokens,
         telemetry: Telemetry,
+        system: System,
         *,
         prepare: Prepare,
     ) -> None:
         assert addresses.database_url is not None, "a node has a database"
         self._settings = settings
         self._emit = telemetry.emit
+        self._system = system
         self._metrics = telemetry.metrics
         self._prepare = prepare
         self._annex = Annex()
@@ -125,14 +131,11 @@ class Node:
         self._hub = Hub(limits)
         self._feed = Feed(self._database, self._broker, self._hub)
         self._relay = Relay(self._annex, self._database, self._broker)
-        self._live = self._dynamic("transactions", TRANSACTIONS_MAX)
-        self._checkouts = self._dynamic("checkouts", CHECKOUTS_MAX)
-        self._connections = self._dynamic("connections", CONNECTIONS_MAX)
+        self._checkouts = DynamicSupervisor("checkouts", max_children=CHECKOUTS_MAX)
+        self._connections = DynamicSupervisor("connections", max_children=CONNECTIONS_MAX)
         self._transactions = Transactions(
             self._database,
             TestGateway(self._database),
-            supervisor=self._live,
-            registry=Registry(),
             reservation_s=settings.reservation_seconds,
             emit=self._emit,
         )
@@ -144,55 +147,59 @@ class Node:
             self._hub,
             self._broker,
             limits,
-            emit=self._emit,
+            system=system,
         )
         self._listener = self._listen(tokens)
-        self._port = 0
 
     @property
     def port(self) -> int:
         """Where it listens, once it is ready."""
-        return self._port
+        return self._listener.port
 
     @property
     def url(self) -> str:
         """Where a browser on this machine finds it."""
         host = _OF_ITSELF.get(self._settings.host, self._settings.host)
-        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def supervisor(self) -> Supervisor:
         """The supervisor of the node's parts, in the order in which they start."""
-        log = Supervisor(
-            "events",
-            [
-                ChildSpec("feed", self._feed.run, backoff=_AGAIN),
-                ChildSpec("relay", self._relay.run, backoff=_AGAIN),
-            ],
-            intensity=_PATIENT,
-            emit=self._emit,
-        )
-        bus = [ChildSpec("bus", self._bus.run)] if self._bus else []
+        self._export()
+        children = [
+            self._storage().as_child(),
+            ChildSpec("schema", self._schema),
+            self._service().as_child(),
+        ]
+        return Supervisor("node", children, strategy=Strategy.REST_FOR_ONE, intensity=TREE)
+
+    def _storage(self) -> Supervisor:
+        """The thread of the drivers, and they, who reconnect by themselves."""
+        drivers = [ChildSpec("database", self._database.run)]
+        if self._bus is not None:
+            drivers.append(ChildSpec("bus", self._bus.run))
         children = [
             ChildSpec("annex", self._annex.run),
-            ChildSpec("database", self._database.run),
-            ChildSpec("schema", self._schema),
-            *bus,
+            Supervisor("drivers", drivers, intensity=TREE).as_child(),
+        ]
+        return Supervisor("storage", children, strategy=Strategy.REST_FOR_ONE, intensity=TREE)
+
+    def _service(self) -> Supervisor:
+        """What serves clients: parts that restart alone, in the order in which they begin."""
+        log = [
+            ChildSpec("feed", self._feed.run, backoff=_AGAIN),
+            ChildSpec("relay", self._relay.run, backoff=_AGAIN),
+        ]
+        children = [
             ChildSpec("broker", self._broker.run),
             ChildSpec("hub", self._hub.run),
-            log.as_child(),
-            self._live.as_child(),
+            Supervisor("events", log, intensity=_PATIENT).as_child(),
+            self._transactions.actors.as_child(),
             ChildSpec("recovery", self._transactions.run, backoff=_AGAIN),
             self._checkouts.as_child(),
             self._connections.as_child(),
-            ChildSpec("listener", self._open, shutdown_s=self._settings.drain_seconds + 1),
+            ChildSpec("listener", self._listener.run, shutdown_s=self._settings.drain_seconds + 1),
         ]
-        self._export()
-        return Supervisor(
-            "node", children, strategy=Strategy.REST_FOR_ONE, intensity=TREE, emit=self._emit
-        )
-
-    def _dynamic(self, name: str, most: int) -> DynamicSupervisor:
-        return DynamicSupervisor(name, max_children=most, emit=self._emit)
+        return Supervisor("service", children, intensity=TREE)
 
     def _topics(self) -> Router:
         routes: list[tuple[str, ChannelFactory]] = [("sale:*", self._sale_channel)]
@@ -212,6 +219,7 @@ class Node:
             log=EventLog(self._database, self._feed),
             readiness=self._readiness,
             render_metrics=self._metrics.render,
+            tree=lambda children_max: self._system.tree(children_max=children_max),
         )
         router = HttpRouter(
             ROUTES, services, emit=self._emit, observe=self._metrics.observe_request
@@ -231,17 +239,6 @@ class Node:
         life.ready()
         await life.stop_requested.wait()
 
-    async def _open(self, life: Lifeline) -> None:
-        """The listener, with its port remembered."""
-
-        def opened() -> None:
-            self._port = cast(int, told.value)
-            life.ready(self._port)
-
-        told = Lifeline(supervisor=life.supervisor, emit=life.emit, on_ready=opened)
-        life.on_stop(told.request_stop)
-        await self._listener.run(told)
-
     async def _look(self) -> None:
         """Whether the database answers."""
         await self._database.read(events.head)
@@ -249,6 +246,8 @@ class Node:
     def _export(self) -> None:
         """Have every part's figures read at each scrape."""
         watch = self._metrics.watch
+        watch("messages", self._system.statistics, counters=_TALLY_COUNTERS)
+        watch("timers", self._system.timers.statistics, counters=_TIMERS_COUNTERS)
         watch("annex", self._annex.statistics, counters=("calls_made",))
         watch("database", self._database.statistics, counters=("blocks_retried", "blocks_down"))
         if self._bus is not None:
@@ -259,6 +258,6 @@ class Node:
         watch("feed", self._feed.statistics, counters=("applied", "healed", "batches_unread"))
         watch("relay", self._relay.statistics, counters=("published",))
         watch("listener", self._listener.statistics, counters=_LISTENER_COUNTERS)
-        watch("transactions", self._live.statistics, counters=_CHILDREN_COUNTERS)
+        watch("transactions", self._transactions.actors.statistics, counters=_VIRTUAL_COUNTERS)
         watch("checkouts", self._checkouts.statistics, counters=_CHILDREN_COUNTERS)
         watch("connections", self._connections.statistics, counters=_CHILDREN_COUNTERS)

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import trio
 
-from actors import ActorDown, DynamicSupervisor, Emit, Lifeline, StartFailed
+from actors import ActorDown, DynamicSupervisor, Lifeline, StartFailed
 from channels.broker import Broker
 from channels.channel import CRASHED, KICKED, LEFT, REPLACED, Payload
 from channels.client import Ended
@@ -88,7 +88,6 @@ class Surroundings:
     hub: Hub
     broker: Broker
     limits: Limits
-    emit: Emit
     broadcast: Broadcast
     tally: Tally
 
@@ -97,7 +96,12 @@ class Connection:
     """One client. Implements `channels.client.Client` for its channels' hosts."""
 
     def __init__(
-        self, assigns: Any, outbox: Outbox, nursery: trio.Nursery, around: Surroundings
+        self,
+        assigns: Any,
+        outbox: Outbox,
+        nursery: trio.Nursery,
+        around: Surroundings,
+        life: Lifeline,
     ) -> None:
         """A client that was accepted, with no topics.
 
@@ -106,6 +110,7 @@ class Connection:
             outbox: where what it is sent goes.
             nursery: where its channels' supervisor runs, and what a join has to wait for.
             around: what it shares.
+            life: the client's, of which the channels are a part.
         """
         self.assigns = assigns
         self.outbox = outbox
@@ -127,10 +132,8 @@ class Connection:
         self._hosts_max = around.limits.channels + ENDING_MAX
         self._serial = 0
         self._offences = 0
-        self._supervisor = DynamicSupervisor(
-            "channels", max_children=self._hosts_max, emit=around.emit
-        )
-        self._life = Lifeline(supervisor="connection", emit=around.emit)
+        self._supervisor = DynamicSupervisor("channels", max_children=self._hosts_max)
+        self._life = life.part("channels")
         self._gone = trio.Event()
 
     @property

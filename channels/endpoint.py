@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import trio
 
-from actors import Emit, drop_event
+from actors import Lifeline, System
 from channels.broker import Broker
 from channels.channel import Payload
 from channels.connection import Connection, Surroundings, Tally, Verdict
@@ -23,7 +23,7 @@ from channels.hub import Hub
 from channels.limits import HEAD_BYTES_MAX, RECEIVE_BYTES, Limits
 from channels.router import Router
 from channels.serializer import V2Json
-from channels.session import Reception, SocketHandler
+from channels.session import Guest, Reception, SocketHandler
 from channels.websocket import Wire
 
 _HEAD_END: Final = b"\r\n\r\n"
@@ -67,7 +67,7 @@ class Endpoint:
         broker: Broker,
         limits: Limits | None = None,
         *,
-        emit: Emit = drop_event,
+        system: System | None = None,
     ) -> None:
         """An endpoint without connections.
 
@@ -77,15 +77,16 @@ class Endpoint:
             hub: of this node; it must run for anything to be sent.
             broker: of this node; the hub is attached to it here.
             limits: of each connection.
-            emit: takes `socket.opened`, `socket.refused`, `socket.closed`, `socket.drained`, and
-                what the channels' supervisors tell.
+            system: of the tree that it is part of. It takes the events `socket.opened`,
+                `socket.refused`, `socket.closed` and `socket.drained`.
         """
         self._handler = handler
         self._router = router
         self._hub = hub
         self._broker = broker
         self._limits = limits or Limits()
-        self._emit = emit
+        self._system = system or System()
+        self._emit = self._system.emit
         self._tally = Tally()
         self._opened = 0
         self._refused = 0
@@ -93,9 +94,7 @@ class Endpoint:
         self._connections: dict[Connection, None] = {}
         self._draining = False
         self._empty = trio.Event()
-        self._around = Surroundings(
-            router, hub, broker, self._limits, emit, self.broadcast, self._tally
-        )
+        self._around = Surroundings(router, hub, broker, self._limits, self.broadcast, self._tally)
         broker.attach(hub.publish_text)
 
     def broadcast(self, topic: str, event: str, payload: Payload) -> None:
@@ -117,12 +116,15 @@ class Endpoint:
         meant = [connection for connection in self._connections if matches(connection.assigns)]
         return sum(connection.kick(topic) for connection in meant)
 
-    async def serve(self, stream: trio.abc.Stream, head: bytes) -> None:
+    async def serve(
+        self, stream: trio.abc.Stream, head: bytes, life: Lifeline | None = None
+    ) -> None:
         """The whole life of one client.
 
         Args:
             stream: the client's. It is closed in the end.
             head: what was read already, if anything.
+            life: of the child that serves it; its channels are shown below that in the tree.
 
         Raises:
             Exception: a bug of ours, or a failure of the application's `connect`; the client was
@@ -132,7 +134,7 @@ class Endpoint:
             with trio.move_on_after(self._limits.handshake_s):
                 head = await _read_head(stream, head)
             if _HEAD_END in head:
-                await self._serve(stream, head)
+                await self._serve(stream, head, life or Lifeline("client", system=self._system))
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client went away; that was counted
         finally:
@@ -176,20 +178,21 @@ class Endpoint:
             for connection in connections[begin : begin + size]:
                 connection.end(Verdict("drained", SERVICE_RESTART))
 
-    async def _serve(self, stream: trio.abc.Stream, head: bytes) -> None:
+    async def _serve(self, stream: trio.abc.Stream, head: bytes, life: Lifeline) -> None:
         async with trio.open_nursery() as nursery:
             totals = self._hub.totals
             wire = Wire(stream, head, limits=self._limits, totals=totals, nursery=nursery)
             try:
-                await self._welcome(wire, nursery, _address(stream))
+                await self._welcome(wire, nursery, Guest(_address(stream), life))
             finally:
                 await trio.aclose_forcefully(wire)
                 nursery.cancel_scope.cancel()
 
-    async def _welcome(self, wire: Wire, nursery: trio.Nursery, address: str) -> None:
+    async def _welcome(self, wire: Wire, nursery: trio.Nursery, guest: Guest) -> None:
         """Shake hands and converse, unless the client is refused."""
+        address = guest.address
         refused = ConnectRefused(503) if self._draining else None
-        reception = Reception(self._handler, self._around, address, refused)
+        reception = Reception(self._handler, self._around, guest, refused)
         session = await reception.shake_hands(wire, nursery)
         if session is None:
             self._refused += 1

@@ -9,6 +9,7 @@ and at the same time the end of its channels, each within a deadline.
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import trio
@@ -19,6 +20,7 @@ from trio_websocket import (
     wrap_server_stream,
 )
 
+from actors import Lifeline
 from channels.connection import Connection, Surroundings, Verdict
 from channels.frames import IDLE
 from channels.handshake import ConnectRefused, examine
@@ -57,6 +59,19 @@ class SocketHandler(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A client that is not let in yet.
+
+    Attributes:
+        address: of the peer; empty where the stream has none.
+        life: of the child that serves it.
+    """
+
+    address: str
+    life: Lifeline
+
+
 class Reception:
     """Answers one request."""
 
@@ -64,7 +79,7 @@ class Reception:
         self,
         handler: SocketHandler,
         around: Surroundings,
-        address: str,
+        guest: Guest,
         refused: ConnectRefused | None,
     ) -> None:
         """A reception for one client.
@@ -72,14 +87,14 @@ class Reception:
         Args:
             handler: decides who may connect.
             around: what connections share.
-            address: of the peer.
+            guest: the client.
             refused: why nobody may, if so.
         """
         self.status = 0
         """The HTTP status of a refusal; 0 where none was written."""
         self._handler = handler
         self._around = around
-        self._address = address
+        self._guest = guest
         self._refused = refused
 
     async def shake_hands(self, wire: Wire, nursery: trio.Nursery) -> "Session | None":
@@ -114,14 +129,16 @@ class Reception:
             name.decode().lower(): value.decode("latin-1") for name, value in request.headers
         }
         try:
-            assigns = await self._handler.connect(asked.params, asked.token, headers, self._address)
+            assigns = await self._handler.connect(
+                asked.params, asked.token, headers, self._guest.address
+            )
         except Exception:
             await self._reject(request, ConnectRefused(500))
             raise
         if isinstance(assigns, ConnectRefused):
             await self._reject(request, assigns)
             return None
-        connection = Connection(assigns, wire.outbox, nursery, self._around)
+        connection = Connection(assigns, wire.outbox, nursery, self._around, self._guest.life)
         wire.lift = connection.receive
         # It begins while the answer is written, so it is there when the first join comes.
         nursery.start_soon(connection.run_channels)

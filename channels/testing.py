@@ -35,7 +35,7 @@ from wsproto.events import (
     TextMessage,
 )
 
-from actors import Emit, Lifeline, drop_event
+from actors import Lifeline, System
 from channels.broker import Broker, MemoryBroker
 from channels.channel import ChannelFactory
 from channels.endpoint import Endpoint
@@ -139,7 +139,7 @@ async def serving(
     handler: SocketHandler | None = None,
     broker: Broker | None = None,
     limits: Limits | None = None,
-    emit: Emit = drop_event,
+    system: System | None = None,
 ) -> AsyncIterator[Node]:
     """Run a node's endpoint, hub and broker.
 
@@ -148,12 +148,12 @@ async def serving(
         handler: who may connect; anyone if left out.
         broker: of a lone node if left out.
         limits: of the endpoint and the hub.
-        emit: takes events.
+        system: of the tree; takes events.
     """
     hub = Hub(limits)
     broker = broker or MemoryBroker()
     router = Router(routes)
-    endpoint = Endpoint(handler or Anyone(), router, hub, broker, limits, emit=emit)
+    endpoint = Endpoint(handler or Anyone(), router, hub, broker, limits, system=system)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hub.run, Lifeline())
         nursery.start_soon(broker.run, Lifeline())
@@ -295,6 +295,8 @@ class Client:
         Raises:
             ConnectionEnded: there is none any more.
         """
+        # Always a checkpoint: a full inbox read in a loop must not be one step.
+        await trio.lowlevel.checkpoint()
         with trio.fail_after(PATIENCE_S):
             while not self._inbox:
                 await self._more()

@@ -18,13 +18,13 @@ supervisor, which is stopped after this.
 import errno
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
 import trio
 
-from actors import ChildSpec, DynamicSupervisor, Emit, Lifeline, Restart, TooManyChildren
+from actors import ActorDown, ChildSpec, DynamicSupervisor, Emit, Lifeline, Restart, TooManyChildren
 from app.domain.errors import Code, Refusal
 from app.http.farewell import part_with
 from app.http.head import is_too_long, is_websocket_upgrade, path_of, read_head
@@ -59,8 +59,8 @@ _FULL: Final = problem(Refusal(Code.BUSY, "This node has all the connections it 
 class SocketEndpoint(Protocol):
     """What serves WebSocket connections."""
 
-    async def serve(self, stream: trio.SocketStream, head: bytes) -> None:
-        """The whole life of one connection; `head` was read before."""
+    async def serve(self, stream: trio.SocketStream, head: bytes, life: Lifeline) -> None:
+        """The whole life of one connection, in the child of this life; `head` was read before."""
 
     async def drain(self) -> None:
         """Send every client elsewhere."""
@@ -120,6 +120,11 @@ class Listener:
         self._turned_away = 0
         self._starved = 0
 
+    @property
+    def port(self) -> int:
+        """Where it listens, once it is ready."""
+        return self._bind.port
+
     def statistics(self) -> ListenerStatistics:
         """What became of connections so far."""
         return ListenerStatistics(self._accepted, self._refused, self._turned_away, self._starved)
@@ -131,9 +136,11 @@ class Listener:
             StartupError: the address cannot be had.
         """
         with _listening(self._bind) as listening:
+            # Started again it takes the same port, whoever chose that: clients know it by now.
+            self._bind = replace(self._bind, port=listening.getsockname()[1])
             self._http.open()
             self._readiness.draining = False
-            life.ready(listening.getsockname()[1])
+            life.ready(self.port)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._accept, listening)
                 await life.stop_requested.wait()
@@ -175,7 +182,7 @@ class Listener:
         )
         try:
             await self._connections.start_child(spec)
-        except TooManyChildren:
+        except (TooManyChildren, ActorDown):  # full; or their supervisor is being started again
             self._refused += 1
             self._emit("connection.refused", {"refused": self._refused})
             _send_at_once(accepted, _FULL)
@@ -189,13 +196,13 @@ class Listener:
     async def _serve(self, stream: trio.SocketStream, life: Lifeline) -> None:
         life.ready()
         try:
-            await self._converse(stream)
+            await self._converse(stream, life)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
         finally:
             await trio.aclose_forcefully(stream)
 
-    async def _converse(self, stream: trio.SocketStream) -> None:
+    async def _converse(self, stream: trio.SocketStream, life: Lifeline) -> None:
         head = await self._first_head(stream)
         while head and not is_websocket_upgrade(head):
             head = await self._http.serve(stream, head)
@@ -206,7 +213,7 @@ class Listener:
         elif self._readiness.draining:
             await self._turn_away(stream, _STOPPING)
         else:
-            await self._endpoint.serve(stream, head)
+            await self._endpoint.serve(stream, head, life)
 
     async def _first_head(self, stream: trio.SocketStream) -> bytes:
         head: bytes | None = None

@@ -129,7 +129,7 @@ class RedisBus:
 
     async def run(self, life: Lifeline) -> None:
         """Listen until a stop is asked for; ready at once, Redis or no Redis."""
-        self._emit = life.emit
+        self._emit = life.system.emit
         with trio.CancelScope() as scope:
             life.on_stop(scope.cancel)
             life.ready()

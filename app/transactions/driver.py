@@ -15,7 +15,7 @@ It answers its callers through `tell`, as soon as there is an answer: also while
 for an outcome that was lost.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
@@ -46,7 +46,7 @@ class News:
     stored: bool
 
 
-Tell = Callable[[News], Awaitable[None]]
+Tell = Callable[[News], None]
 
 
 class Driver:
@@ -73,10 +73,10 @@ class Driver:
         found = await self._accept()
         if isinstance(found, Refusal):
             assert isinstance(self._begin, Order), "what was found open is not refused"
-            await tell(News(self._begin.request.hash, found, stored=False))
+            tell(News(self._begin.request.hash, found, stored=False))
             return
         transaction, fresh = found
-        await tell(_news(transaction))
+        tell(_news(transaction))
         if transaction.state in OPEN:
             step = rules.first_step(fresh=fresh, overdue=transaction.overdue)
             await self._drive(transaction, step, tell, stop_requested)
@@ -99,14 +99,14 @@ class Driver:
                 step = NEXT[step][await self._ask(step, transaction)]
                 continue
             transaction = await self._database.write(store.mark_unknown, transaction.id)
-            await tell(_news(transaction))
+            tell(_news(transaction))
             if transaction.state not in OPEN or await self._pause(stop_requested):
                 return
             transaction = await self._database.read(store.load, transaction.id)
             step = rules.step_after_hold(overdue=transaction.overdue)
         transaction = await self._settle(step, transaction)
         assert transaction.state not in OPEN, f"{transaction.id} was settled"
-        await tell(_news(transaction))
+        tell(_news(transaction))
         self._report(transaction)
 
     async def _ask(self, step: Step, transaction: Transaction) -> Fact:

@@ -1,7 +1,7 @@
 """Purchases, for whoever wants to make one or look at one: the socket, HTTP, and recovery.
 
-Theory of operation. A checkout finds the actor of its key, or has one started, and asks it. The
-actor is a convenience, the database the truth: where the actor ends before it answered, the state
+Theory of operation. A checkout asks the actor of its key, which begins to live with the first who
+asks. The actor is a convenience, the database the truth: where the actor ends before it answered, the state
 is read back; where nothing is there, the checkout begins again, a bounded number of times; where it
 cannot be read, the caller is told to ask again, under the same key.
 
@@ -13,23 +13,20 @@ driving may be taken up by mistake: that is harmless (`driver.py`), and rare.
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
 import trio
 
 from actors import (
     ActorDown,
-    AlreadyStarted,
     CallTimeout,
-    ChildSpec,
-    DynamicSupervisor,
     Emit,
     Lifeline,
+    Lives,
     MailboxFull,
-    Ref,
-    Registry,
-    StartFailed,
+    Restart,
     TooManyChildren,
+    VirtualActors,
     drop_event,
 )
 from app.domain.cursor import Cursor
@@ -44,11 +41,14 @@ from app.limits import (
     RECOVER_IDLE_S,
     RECOVER_ROWS_MAX,
     RESERVATION_S,
+    TRANSACTION_IDLE_S,
+    TRANSACTION_SHUTDOWN_S,
+    TRANSACTIONS_MAX,
 )
 from app.payments.gateway import PaymentGateway
 from app.storage import Database, ReadConnection, StorageDown
 from app.transactions import rules, store
-from app.transactions.actor import ASK_AGAIN, Ask, transaction_child
+from app.transactions.actor import ASK_AGAIN, Ask, TakeUp, TransactionActor
 from app.transactions.driver import Driver
 from app.transactions.model import Answer, CheckoutRequest, Transaction
 from app.transactions.store import Order
@@ -66,37 +66,45 @@ class TransactionSeen:
 
 
 class Transactions:
-    """Makes purchases and shows them."""
+    """Makes purchases and shows them.
+
+    Attributes:
+        actors: one for each live transaction; a part of the tree.
+    """
 
     def __init__(
         self,
         database: Database,
         gateway: PaymentGateway,
         *,
-        supervisor: DynamicSupervisor,
-        registry: Registry,
+        live_max: int = TRANSACTIONS_MAX,
         reservation_s: float = RESERVATION_S,
         emit: Emit = drop_event,
     ) -> None:
-        """A service that may be used once its database and supervisor run.
+        """A service that may be used once its database and its actors run.
 
         Args:
             database: where transactions are.
             gateway: who takes the buyers' money.
-            supervisor: runs the actors; its bound is the number of purchases under way.
-            registry: where the actors are found.
+            live_max: how many purchases may be under way.
             reservation_s: seconds for which stock is held without an outcome of its payment.
             emit: takes the events `transaction.settled`, `transactions.recovered` and
                 `transactions.recovery_failed`.
         """
         self._database = database
         self._gateway = gateway
-        self._supervisor = supervisor
-        self._registry = registry
         self._reservation_s = reservation_s
         self._emit = emit
-        self._starting: dict[str, trio.Event] = {}
         self._recovered_to = ""
+        lives = Lives(
+            idle_s=TRANSACTION_IDLE_S,
+            max_live=live_max,
+            restart=Restart.TEMPORARY,  # the database says where it stands, to whoever asks next
+            shutdown_s=TRANSACTION_SHUTDOWN_S,
+        )
+        self.actors = VirtualActors(
+            "transactions", TransactionActor, lambda _key: TransactionActor(self._drive), lives
+        )
 
     # Making one ----------------------------------------------------------------------------------
 
@@ -122,46 +130,19 @@ class Transactions:
     async def _ask(self, order: Order) -> Answer | None:
         """What the actor of this key says; what the database says where there is none to ask."""
         identity = order.identity
-        name = _name(identity.line, identity.person, order.request.key)
+        key = _key(identity.line, identity.person, order.request.key)
+        answer: Answer | None
         try:
-            ref = self._registry.whereis(name) or await self._start(name, order)
-            answer: Answer | None = await ref.call(Ask(order.request.hash), deadline_s=CHECKOUT_S)
+            answer = await self.actors.call(key, Ask(order), deadline_s=CHECKOUT_S)
         except (TooManyChildren, MailboxFull):
             return await self._read_back(order) or Refusal(Code.BUSY)
-        except (ActorDown, StartFailed, CallTimeout):
+        except (ActorDown, CallTimeout):
             # Where nothing is kept, the actor had ended just before, or crashed before it began.
             return await self._read_back(order) or ASK_AGAIN
         return answer
 
-    async def _start(self, name: str, begin: Order | Transaction) -> Ref[Any]:
-        """Starts the actor of this name, unless somebody else is just doing so.
-
-        Raises:
-            ActorError: it could not be started; which error says why.
-        """
-        starting = self._starting.get(name)
-        if starting is not None:
-            await starting.wait()
-            ref = self._registry.whereis(name)
-            if ref is None:
-                raise ActorDown(name)
-            return ref
-        started = self._starting[name] = trio.Event()
-        driver = Driver(self._database, self._gateway, begin, self._emit)
-        spec = transaction_child(name, driver, self._registry)
-        try:
-            return await self._start_alone(spec)
-        finally:
-            del self._starting[name]
-            started.set()
-
-    async def _start_alone(self, spec: ChildSpec) -> Ref[Any]:
-        """Starts a child, after the end of one that had its name and is already dead."""
-        try:
-            return cast(Ref[Any], await self._supervisor.start_child(spec))
-        except AlreadyStarted:
-            await self._supervisor.terminate_child(spec.id)
-        return cast(Ref[Any], await self._supervisor.start_child(spec))
+    def _drive(self, begin: Order | Transaction) -> Driver:
+        return Driver(self._database, self._gateway, begin, self._emit)
 
     async def _read_back(self, order: Order) -> Answer | None:
         """The answer that the database has; None where it knows nothing of this key."""
@@ -210,23 +191,21 @@ class Transactions:
         self._recovered_to = found[-1].id if len(found) == RECOVER_ROWS_MAX else ""
         started = 0
         for transaction in found:
-            name = _name(transaction.line, transaction.buyer, transaction.key)
-            if self._registry.whereis(name) is not None:
+            key = _key(transaction.line, transaction.buyer, transaction.key)
+            if self.actors.whereis(key) is not None:
                 continue
             try:
-                await self._start(name, transaction)
-            except TooManyChildren:
+                self.actors.cast(key, TakeUp(transaction))
+            except (TooManyChildren, ActorDown):
                 break
-            except (ActorDown, StartFailed):
-                continue
             started += 1
         if started:
             self._emit("transactions.recovered", {"started": started})
 
 
-def _name(line: str, buyer: str, key: str) -> str:
-    """An actor's name. A line and a buyer have no slash, so no two keys share one."""
-    return f"transaction:{line}/{buyer}/{key}"
+def _key(line: str, buyer: str, key: str) -> str:
+    """An actor's key. A line and a buyer have no slash, so no two idempotency keys share one."""
+    return f"{line}/{buyer}/{key}"
 
 
 async def _get(

@@ -68,8 +68,8 @@ async def one(
 ) -> AsyncIterator[Ref[Do]]:
     """One temporary actor under a supervisor, as long as the block runs."""
     journal = journal or Journal()
-    tree = DynamicSupervisor("dyn", max_children=1, emit=journal.emit)
-    async with running(tree):
+    tree = DynamicSupervisor("dyn", max_children=1)
+    async with running(tree, journal):
         ref: Ref[Do] = await tree.start_child(
             actor_child(
                 "doer",

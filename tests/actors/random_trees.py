@@ -11,7 +11,7 @@ from typing import Final
 
 import trio
 
-from actors import Backoff, ChildSpec, Emit, Intensity, Lifeline, Restart, Strategy, Supervisor
+from actors import Backoff, ChildSpec, Intensity, Lifeline, Restart, Strategy, Supervisor
 
 WINDOW_MAX_S: Final = 10.0
 
@@ -86,22 +86,15 @@ class Branch:
         for child in self.children:
             yield from child.leaves() if isinstance(child, Branch) else [child]
 
-    def supervisor(self, emit: Emit, chance: random.Random) -> Supervisor:
+    def supervisor(self) -> Supervisor:
         """The real thing."""
         specs = []
         for child in self.children:
             if isinstance(child, Branch):
-                specs.append(child.supervisor(emit, chance).as_child(restart=child.restart))
+                specs.append(child.supervisor().as_child(restart=child.restart))
             else:
                 specs.append(ChildSpec(child.name, child.run, child.restart, backoff=child.backoff))
-        return Supervisor(
-            self.name,
-            specs,
-            strategy=self.strategy,
-            intensity=self.intensity,
-            emit=emit,
-            chance=chance,
-        )
+        return Supervisor(self.name, specs, strategy=self.strategy, intensity=self.intensity)
 
     def parent_of(self, leaf: Leaf) -> "Branch":
         """The supervisor of a leaf."""

@@ -8,7 +8,16 @@ from typing import Any
 import trio
 import trio.testing
 
-from actors import Backoff, ChildSpec, DynamicSupervisor, Intensity, Lifeline, Restart, run_root
+from actors import (
+    Backoff,
+    ChildSpec,
+    DynamicSupervisor,
+    Intensity,
+    Lifeline,
+    Restart,
+    System,
+    run_root,
+)
 from actors.root import Supervised
 
 
@@ -127,22 +136,26 @@ class Part:
         self._journal.lines.append(line)
 
 
-def dynamic(journal: Journal, *, max_children: int = 10, restarts: int = 3) -> DynamicSupervisor:
-    """A dynamic supervisor without children, which tells the journal."""
-    return DynamicSupervisor(
-        "dyn",
-        max_children=max_children,
-        intensity=Intensity(restarts, 5),
-        emit=journal.emit,
-    )
+def dynamic(*, max_children: int = 10, restarts: int = 3) -> DynamicSupervisor:
+    """A dynamic supervisor without children."""
+    return DynamicSupervisor("dyn", max_children=max_children, intensity=Intensity(restarts, 5))
+
+
+def system_of(told: Journal | System | None) -> System:
+    """What a tree shares that tells a journal."""
+    if isinstance(told, System):
+        return told
+    return System() if told is None else System(told.emit)
 
 
 @asynccontextmanager
-async def running(supervisor: Supervised) -> AsyncIterator[trio.Event]:
+async def running(
+    supervisor: Supervised, told: Journal | System | None = None
+) -> AsyncIterator[trio.Event]:
     """Run a tree while the block runs, then stop it in order. Gives the event that stops it."""
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(run_root, supervisor, stop=stop))
+        await nursery.start(partial(run_root, supervisor, system=system_of(told), stop=stop))
         yield stop
         stop.set()
 
@@ -150,15 +163,17 @@ async def running(supervisor: Supervised) -> AsyncIterator[trio.Event]:
 async def end_of(
     supervisor: Supervised,
     script: Callable[[], Awaitable[None]],
+    told: Journal | None = None,
     *,
     stop: trio.Event | None = None,
 ) -> BaseException:
     """Run a tree, play a script once it is ready, and give what ends the tree."""
     ends: list[BaseException] = []
+    system = system_of(told)
 
     async def run(task_status: trio.TaskStatus[object]) -> None:
         try:
-            await run_root(supervisor, stop=stop, task_status=task_status)
+            await run_root(supervisor, system=system, stop=stop, task_status=task_status)
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - given back
             ends.append(error)
 

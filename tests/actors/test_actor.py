@@ -127,7 +127,7 @@ async def test_a_cancelled_caller_leaves_nothing_behind() -> None:
             await wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
         assert [False] == await ref.call(answer_kept, deadline_s=1)
-        assert set() == ref._calls
+        assert {} == ref._calls
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,30 @@
 """One life of a child: what counts as a crash, what passes through, what the lifeline tells."""
 
+from functools import partial
+
 import pytest
 import trio
 
-from actors import ChildSpec, Lifeline, Supervisor, run_root
+from actors import ChildSpec, Lifeline, Supervisor, System, run_root
 from actors.child import Child
-from tests.actors.support import Boom, Journal, Part, running
+from tests.actors.support import Boom, Journal, Part, running, system_of
 
 
-def supervisor(journal: Journal, *specs: ChildSpec) -> Supervisor:
+def supervisor(*specs: ChildSpec) -> Supervisor:
     """A supervisor of these children."""
-    return Supervisor("sup", specs, emit=journal.emit)
+    return Supervisor("sup", specs)
+
+
+async def start(nursery: trio.Nursery, journal: Journal, *specs: ChildSpec) -> None:
+    """Run a supervisor of these children."""
+    await nursery.start(partial(run_root, supervisor(*specs), system=system_of(journal)))
 
 
 async def test_cancelled_from_outside_is_never_a_crash(journal: Journal) -> None:
     """Cancelling the supervisor cancels its children, and nothing crashed or restarted."""
     a, b = Part(journal, "a"), Part(journal, "b")
     async with trio.open_nursery() as nursery:
-        await nursery.start(run_root, supervisor(journal, a.spec(), b.spec()))
+        await start(nursery, journal, a.spec(), b.spec())
         nursery.cancel_scope.cancel()
     assert (1, 1) == (a.lives, b.lives)
     assert [] == journal.told("actor.crashed")
@@ -26,12 +33,18 @@ async def test_cancelled_from_outside_is_never_a_crash(journal: Journal) -> None
 
 async def test_a_cancellation_from_outside_is_no_escalation(journal: Journal) -> None:
     """A life cancelled by a scope further out reports nothing and passes it on."""
-    child = Child("sup", Part(journal, "a").spec(), journal.emit, lambda _child: None)
+    child = Child(
+        Part(journal, "a").spec(),
+        supervisor="sup",
+        system=System(),
+        legacy=None,
+        tell=lambda _child: None,
+    )
     with trio.CancelScope() as scope:
         scope.cancel()
         await child.run()
         raise AssertionError("the cancellation was kept")
-    assert (True, None, None) == (child.ended, child.crash, child.escalation)
+    assert (True, None, None) == (child.ended, child.error, child.escalation)
     assert scope.cancelled_caught
 
 
@@ -40,7 +53,7 @@ async def test_an_error_beside_a_cancellation_is_told(journal: Journal) -> None:
     a = Part(journal, "a")
     a.last_words = Boom("beside")
     async with trio.open_nursery() as nursery:
-        await nursery.start(run_root, supervisor(journal, a.spec()))
+        await start(nursery, journal, a.spec())
         nursery.cancel_scope.cancel()
     assert ["Boom('beside')"] == [repr(told["error"]) for told in journal.told("actor.crashed")]
 
@@ -61,7 +74,7 @@ async def test_errors_of_several_tasks_beside_a_cancellation_are_told(journal: J
             life.ready()
 
     async with trio.open_nursery() as nursery:
-        await nursery.start(run_root, supervisor(journal, ChildSpec("a", live)))
+        await start(nursery, journal, ChildSpec("a", live))
         nursery.cancel_scope.cancel()
     assert 1 == len(journal.told("actor.crashed"))
 
@@ -69,8 +82,8 @@ async def test_errors_of_several_tasks_beside_a_cancellation_are_told(journal: J
 async def test_an_exception_group_is_one_crash(journal: Journal) -> None:
     """However many tasks of a child fail, its supervisor restarts it once."""
     a = Part(journal, "a")
-    tree = supervisor(journal, a.spec())
-    async with running(tree):
+    tree = supervisor(a.spec())
+    async with running(tree, journal):
         await a.die(ExceptionGroup("two", [Boom(), ValueError()]))
         assert (2, 1) == (a.lives, tree.statistics().restarts)
 

@@ -21,7 +21,7 @@ STEADY = Backoff(1, 4, reset_after_s=60, jitter=0)
 async def test_a_child_stopped_as_it_begins(journal: Journal) -> None:
     """Whichever of start and stop comes first, the caller gets an answer and nobody is left."""
     answers: list[object] = []
-    tree = dynamic(journal)
+    tree = dynamic()
 
     async def start(part: Part) -> None:
         try:
@@ -29,7 +29,7 @@ async def test_a_child_stopped_as_it_begins(journal: Journal) -> None:
         except StartFailed as failure:
             answers.append(failure)
 
-    async with running(tree):
+    async with running(tree, journal):
         for _ in range(20):  # trio runs the tasks of one pass in either order
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(start, Part(journal, "a"))
@@ -41,8 +41,8 @@ async def test_a_child_stopped_as_it_begins(journal: Journal) -> None:
 
 async def test_terminate_child_with_integer_shutdown(journal: Journal) -> None:
     """The child ends in peace, is not restarted, and is gone when the call returns."""
-    a, tree = Part(journal, "a"), dynamic(journal)
-    async with running(tree):
+    a, tree = Part(journal, "a"), dynamic()
+    async with running(tree, journal):
         await tree.start_child(a.spec())
         journal.take()
         assert await tree.terminate_child("a")
@@ -53,8 +53,8 @@ async def test_terminate_child_with_brutal_kill(
     journal: Journal, autojump_clock: MockClock
 ) -> None:
     """A child with no time is cancelled without being asked."""
-    a, tree = Part(journal, "a"), dynamic(journal)
-    async with running(tree):
+    a, tree = Part(journal, "a"), dynamic()
+    async with running(tree, journal):
         await tree.start_child(a.spec(shutdown_s=0))
         journal.take()
         await tree.terminate_child("a")
@@ -72,8 +72,8 @@ async def test_terminate_child_with_infinity_shutdown(
         await life.stop_requested.wait()
         await trio.sleep(1000)
 
-    tree = dynamic(journal)
-    async with running(tree):
+    tree = dynamic()
+    async with running(tree, journal):
         await tree.start_child(ChildSpec("a", live, shutdown_s=inf))
         await tree.terminate_child("a")
     assert 1000 == autojump_clock.current_time()
@@ -83,9 +83,9 @@ async def test_terminate_child_with_expired_integer_shutdown(
     journal: Journal, autojump_clock: MockClock
 ) -> None:
     """A child that does not end in time is cancelled, and that is told."""
-    a, tree = Part(journal, "a"), dynamic(journal)
+    a, tree = Part(journal, "a"), dynamic()
     a.stubborn = True
-    async with running(tree):
+    async with running(tree, journal):
         await tree.start_child(a.spec(shutdown_s=2))
         await tree.terminate_child("a")
     assert 2 == autojump_clock.current_time()
@@ -95,8 +95,8 @@ async def test_terminate_child_with_expired_integer_shutdown(
 
 async def test_terminate_restarting_child(journal: Journal, autojump_clock: MockClock) -> None:
     """A child that waits for its restart is gone at once."""
-    a, tree = Part(journal, "a"), dynamic(journal)
-    async with running(tree):
+    a, tree = Part(journal, "a"), dynamic()
+    async with running(tree, journal):
         await tree.start_child(a.spec(backoff=STEADY))
         await a.crash()
         assert await tree.terminate_child("a")
@@ -105,14 +105,14 @@ async def test_terminate_restarting_child(journal: Journal, autojump_clock: Mock
 
 async def test_terminate_child_that_starts(journal: Journal, autojump_clock: MockClock) -> None:
     """Whoever waits for its start learns that it failed."""
-    a, tree = Part(journal, "a"), dynamic(journal)
+    a, tree = Part(journal, "a"), dynamic()
     a.hold = trio.Event()
 
     async def start() -> None:
         with pytest.raises(StartFailed):
             await tree.start_child(a.spec())
 
-    async with running(tree), trio.open_nursery() as nursery:
+    async with running(tree, journal), trio.open_nursery() as nursery:
         nursery.start_soon(start)
         await wait_all_tasks_blocked()
         await tree.terminate_child("a")
@@ -121,8 +121,8 @@ async def test_terminate_child_that_starts(journal: Journal, autojump_clock: Moc
 
 async def test_terminate_unknown_child(journal: Journal) -> None:
     """There is nothing to do."""
-    tree = dynamic(journal)
-    async with running(tree):
+    tree = dynamic()
+    async with running(tree, journal):
         assert not await tree.terminate_child("a")
 
 
@@ -130,9 +130,9 @@ async def test_terminate_goes_on_without_its_caller(
     journal: Journal, autojump_clock: MockClock
 ) -> None:
     """A child asked to stop is cancelled at its deadline although the caller went away."""
-    a, tree = Part(journal, "a"), dynamic(journal)
+    a, tree = Part(journal, "a"), dynamic()
     a.stubborn = True
-    async with running(tree):
+    async with running(tree, journal):
         await tree.start_child(a.spec(shutdown_s=3))
         with trio.move_on_after(1):
             await tree.terminate_child("a")
@@ -143,8 +143,8 @@ async def test_terminate_goes_on_without_its_caller(
 
 async def test_children_stop_side_by_side(journal: Journal, autojump_clock: MockClock) -> None:
     """Mixed shutdowns: all are asked together, so the longest time is the whole time."""
-    parts, tree = [Part(journal, name) for name in "abcd"], dynamic(journal)
-    async with running(tree):
+    parts, tree = [Part(journal, name) for name in "abcd"], dynamic()
+    async with running(tree, journal):
         for part, shutdown_s in zip(parts, (0, 1, 4, 5), strict=True):
             part.stubborn = part.name != "d"
             await tree.start_child(part.spec(shutdown_s=shutdown_s))
@@ -155,7 +155,7 @@ async def test_children_stop_side_by_side(journal: Journal, autojump_clock: Mock
 
 async def test_cancelled_from_outside_is_never_a_crash(journal: Journal) -> None:
     """Cancelling the supervisor cancels all children, and nothing is restarted."""
-    a, tree = Part(journal, "a"), dynamic(journal)
+    a, tree = Part(journal, "a"), dynamic()
     async with trio.open_nursery() as nursery:
         await nursery.start(run_root, tree)
         await tree.start_child(a.spec())

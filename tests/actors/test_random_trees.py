@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors import Intensity, RestartIntensityExceeded, StartFailed, Supervisor, run_root
+from actors import Intensity, RestartIntensityExceeded, StartFailed, Supervisor, System, run_root
 from tests.actors.random_trees import WINDOW_MAX_S, Branch, Leaf, fail, grow, start
 from tests.actors.support import Boom, Journal
 
@@ -20,11 +20,11 @@ KILLS = 40
 
 
 async def run_until_end(
-    tree: Supervisor, stop: trio.Event, *, task_status: trio.TaskStatus[object]
+    tree: Supervisor, system: System, stop: trio.Event, *, task_status: trio.TaskStatus[object]
 ) -> None:
     """Run a tree that may give up."""
     try:
-        await run_root(tree, stop=stop, task_status=task_status)
+        await run_root(tree, system=system, stop=stop, task_status=task_status)
     except RestartIntensityExceeded:
         stop.set()
 
@@ -56,10 +56,10 @@ async def test_one_kill_at_a_time_is_as_the_model_says(
     """After each kill, exactly those live that OTP's rules say, after as many lives."""
     chance = random.Random(seed)
     root, stop = grow(chance, backoffs=False), trio.Event()
-    tree = root.supervisor(journal.emit, chance)
+    tree, system = root.supervisor(), System(journal.emit, chance=chance)
     start(root)
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(run_until_end, tree, stop))
+        await nursery.start(partial(run_until_end, tree, system, stop))
         for _ in range(KILLS):
             living = [leaf for leaf in root.leaves() if leaf.alive]
             if not living:
@@ -100,9 +100,9 @@ async def test_many_kills_at_a_time_leave_no_orphan(
     chance = random.Random(seed)
     root, stop = grow(chance, backoffs=True), trio.Event()
     root.intensity = Intensity(1000, 1)
-    tree = root.supervisor(journal.emit, chance)
+    tree, system = root.supervisor(), System(journal.emit, chance=chance)
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(run_until_end, tree, stop))
+        await nursery.start(partial(run_until_end, tree, system, stop))
         for _ in range(KILLS):
             await kill_some([leaf for leaf in root.leaves() if leaf.alive], chance)
         if ending == "stopped":

@@ -2,6 +2,7 @@
 
 import random
 import sys
+from functools import partial
 
 import pytest
 import trio
@@ -18,6 +19,7 @@ from actors import (
     StartFailed,
     Strategy,
     Supervisor,
+    System,
     run_root,
 )
 from tests.actors.support import Boom, Journal, Part, end_of, running
@@ -35,15 +37,13 @@ async def crash_all(*parts: Part, every_s: float = 0) -> None:
 async def test_intensity_counts_all_children_of_a_supervisor(journal: Journal) -> None:
     """The failure after the last one allowed stops the rest in reverse order and ends it."""
     a, b, c = (Part(journal, name) for name in "abc")
-    tree = Supervisor(
-        "sup", [a.spec(), b.spec(), c.spec()], intensity=Intensity(2, 5), emit=journal.emit
-    )
+    tree = Supervisor("sup", [a.spec(), b.spec(), c.spec()], intensity=Intensity(2, 5))
 
     async def script() -> None:
         journal.take()
         await crash_all(a, b, c)
 
-    end = await end_of(tree, script)
+    end = await end_of(tree, script, journal)
     assert isinstance(end, RestartIntensityExceeded)
     assert journal.take() == "+a a! +b b! -b -a"
     told = [(failure.child, repr(failure.error)) for failure in end.history]
@@ -58,7 +58,7 @@ async def test_intensity_forgets_what_lies_before_its_window(
 ) -> None:
     """Failures further apart than the window allows are restarted for ever."""
     a = Part(journal, "a")
-    async with running(Supervisor("sup", [a.spec()], intensity=Intensity(1, 5))):
+    async with running(Supervisor("sup", [a.spec()], intensity=Intensity(1, 5)), journal):
         await crash_all(*[a] * 20, every_s=6)
     assert (21, 120) == (a.lives, autojump_clock.current_time())
 
@@ -71,7 +71,7 @@ async def test_a_permanent_child_that_returns_counts(journal: Journal) -> None:
     async def script() -> None:
         await a.die(None)
 
-    end = await end_of(tree, script)
+    end = await end_of(tree, script, journal)
     assert isinstance(end, RestartIntensityExceeded)
     assert [None] == [failure.error for failure in end.history]
 
@@ -83,7 +83,7 @@ async def test_a_restart_that_fails_to_start_is_tried_again(
     """Each try counts as a failure; the other children are there in the end."""
     a, b = Part(journal, "a"), Part(journal, "b")
     tree = Supervisor("sup", [a.spec(), b.spec()], strategy=strategy)
-    async with running(tree):
+    async with running(tree, journal):
         a.faults = [Boom(), Boom()]
         await a.crash()
         assert (True, True, 4, 3) == (a.alive, b.alive, a.lives, tree.statistics().restarts)
@@ -98,7 +98,7 @@ async def test_a_child_triggers_maximum_restarts_when_trying_again(journal: Jour
         a.faults = [Boom() for _ in range(9)]
         await a.crash()
 
-    end = await end_of(tree, script)
+    end = await end_of(tree, script, journal)
     assert isinstance(end, RestartIntensityExceeded)
     assert (4, 4, False) == (len(end.history), a.lives, b.alive)
 
@@ -109,7 +109,7 @@ async def test_backoff_doubles_and_resets_after_health(
     """Waits grow up to the ceiling; a child that lived long enough begins again at the first."""
     a = Part(journal, "a")
     tree = Supervisor("sup", [a.spec(backoff=STEADY)], intensity=Intensity(99, 5))
-    async with running(tree):
+    async with running(tree, journal):
         for _ in range(4):
             await a.crash()
             await trio.sleep(10)
@@ -130,8 +130,8 @@ async def test_backoff_jitter_is_drawn_from_the_given_chance(
     expected = 1 - 0.5 * random.Random(7).random()
     backoff = Backoff(1, 4, reset_after_s=60, jitter=0.5)
     a = Part(journal, "a")
-    tree = Supervisor("sup", [a.spec(backoff=backoff)], chance=random.Random(7))
-    async with running(tree):
+    tree = Supervisor("sup", [a.spec(backoff=backoff)])
+    async with running(tree, System(chance=random.Random(7))):
         await a.crash()
         await trio.sleep(2)
     assert pytest.approx(expected) == a.ready_at[1]
@@ -142,9 +142,9 @@ async def test_siblings_go_on_while_one_waits(journal: Journal, autojump_clock: 
     """In one_for_one, a child restarts at once although an earlier one waits."""
     a, b = Part(journal, "a"), Part(journal, "b")
     tree = Supervisor("sup", [a.spec(backoff=STEADY), b.spec()])
-    async with running(tree):
+    async with running(tree, journal):
         await a.crash()
-        assert "waiting" == tree.statistics().children[0].state
+        assert "waiting" == tree.census(9)[0][0].state
         await b.crash()
         await trio.sleep(2)
     assert ([0, 1], [0, 0]) == (a.ready_at, b.ready_at)
@@ -157,7 +157,7 @@ async def test_the_group_waits_with_its_failed_child(
     """In rest_for_one, later children stop at once and come back after the failed one."""
     a, b, c = (Part(journal, name) for name in "abc")
     specs = [a.spec(), b.spec(backoff=STEADY), c.spec()]
-    async with running(Supervisor("sup", specs, strategy=Strategy.REST_FOR_ONE)):
+    async with running(Supervisor("sup", specs, strategy=Strategy.REST_FOR_ONE), journal):
         journal.take()
         await b.crash()
         assert journal.take() == "-c"
@@ -197,7 +197,7 @@ async def test_a_life_ends_for_the_backoff_when_it_ended(
     """Time that the supervisor spent on others does not count as health."""
     a, b = Part(journal, "a"), Part(journal, "b")
     backoff = Backoff(1, 4, reset_after_s=10, jitter=0)
-    async with running(Supervisor("sup", [a.spec(backoff=backoff), b.spec()])):
+    async with running(Supervisor("sup", [a.spec(backoff=backoff), b.spec()]), journal):
         await a.crash()
         await trio.sleep(2)
         b.hold = trio.Event()
@@ -213,7 +213,7 @@ async def test_a_life_ends_for_the_backoff_when_it_ended(
 async def test_a_stop_ends_a_wait_at_once(journal: Journal, autojump_clock: MockClock) -> None:
     """A supervisor asked to stop while a child waits for its restart does not start it."""
     a = Part(journal, "a")
-    async with running(Supervisor("sup", [a.spec(backoff=STEADY)])):
+    async with running(Supervisor("sup", [a.spec(backoff=STEADY)]), journal):
         await a.crash()
     assert (1, 0) == (a.lives, autojump_clock.current_time())
 
@@ -222,7 +222,7 @@ async def test_escalation_restarts_the_nested_supervisor(journal: Journal) -> No
     """Its parent treats it as any child that crashed, and it begins afresh."""
     a, b = Part(journal, "a"), Part(journal, "b")
     inner = Supervisor("inner", [b.spec()], intensity=Intensity(1, 5))
-    async with running(Supervisor("outer", [a.spec(), inner.as_child()], emit=journal.emit)):
+    async with running(Supervisor("outer", [a.spec(), inner.as_child()]), journal):
         await crash_all(b, b)
         assert (1, 3, True) == (a.lives, b.lives, b.alive)
         assert 0 == inner.statistics().restarts
@@ -239,7 +239,7 @@ async def test_escalation_carries_the_history_of_every_level(journal: Journal) -
     async def script() -> None:
         await b.crash()
 
-    end = await end_of(outer, script)
+    end = await end_of(outer, script, journal)
     assert isinstance(end, RestartIntensityExceeded)
     (failure,) = end.history
     assert isinstance(failure.error, RestartIntensityExceeded)
@@ -266,14 +266,14 @@ async def test_interrupts_escalate_after_an_orderly_stop(
 ) -> None:
     """KeyboardInterrupt and SystemExit stop the tree in reverse order and come out at the top."""
     a, b, c, d = (Part(journal, name) for name in "abcd")
-    inner = Supervisor("inner", [b.spec(), c.spec(restart)], emit=journal.emit)
-    outer = Supervisor("outer", [a.spec(), inner.as_child(), d.spec()], emit=journal.emit)
+    inner = Supervisor("inner", [b.spec(), c.spec(restart)])
+    outer = Supervisor("outer", [a.spec(), inner.as_child(), d.spec()])
 
     async def script() -> None:
         journal.take()
         c.die_soon(error)
 
-    end = await end_of(outer, script)
+    end = await end_of(outer, script, journal)
     assert journal.take() == "-b -d -a"
     assert end is error
     assert [] == journal.told("actor.crashed")
@@ -286,7 +286,8 @@ async def test_an_interrupt_beside_a_crash_escalates(journal: Journal) -> None:
     stopped: list[BaseException] = []
     try:
         async with trio.open_nursery() as nursery:
-            await nursery.start(run_root, Supervisor("sup", [a.spec()], emit=journal.emit))
+            tree = Supervisor("sup", [a.spec()])
+            await nursery.start(partial(run_root, tree, system=System(journal.emit)))
             a.die_soon(both)
     except* KeyboardInterrupt as interrupts:
         stopped += interrupts.exceptions
@@ -311,7 +312,7 @@ async def test_an_interrupt_while_others_stop_is_not_lost(journal: Journal) -> N
         stop.set()
         await trio.lowlevel.checkpoint()
 
-    end = await end_of(tree, script, stop=stop)
+    end = await end_of(tree, script, journal, stop=stop)
     assert isinstance(end, SystemExit)
     assert journal.take() == "-a"
 
@@ -328,6 +329,6 @@ async def test_an_interrupt_of_a_dynamic_child_stops_its_siblings(journal: Journ
         b.die_soon(SystemExit(1))
         await wait_all_tasks_blocked()
 
-    end = await end_of(dynamic, script)
+    end = await end_of(dynamic, script, journal)
     assert isinstance(end, SystemExit)
     assert journal.take() == "-a"

@@ -26,17 +26,15 @@ def three(journal: Journal) -> tuple[Part, Part, Part]:
     return Part(journal, "a"), Part(journal, "b"), Part(journal, "c")
 
 
-def supervisor(
-    journal: Journal, *parts: Part | ChildSpec, strategy: Strategy = Strategy.ONE_FOR_ONE
-) -> Supervisor:
+def supervisor(*parts: Part | ChildSpec, strategy: Strategy = Strategy.ONE_FOR_ONE) -> Supervisor:
     """A supervisor of permanent children that allows many restarts."""
     specs = [part.spec() if isinstance(part, Part) else part for part in parts]
-    return Supervisor("sup", specs, strategy=strategy, intensity=MANY, emit=journal.emit)
+    return Supervisor("sup", specs, strategy=strategy, intensity=MANY)
 
 
 async def test_children_start_in_order_and_stop_in_reverse(journal: Journal) -> None:
     """Each child starts after the one before it is ready, and stops before it."""
-    async with running(supervisor(journal, *three(journal))):
+    async with running(supervisor(*three(journal)), journal):
         assert journal.take() == "+a a! +b b! +c c!"
     assert journal.take() == "-c -b -a"
 
@@ -47,7 +45,7 @@ async def test_start_is_synchronous(journal: Journal) -> None:
     b.hold = trio.Event()
     life = Lifeline()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(supervisor(journal, a, b, c).run, life)
+        nursery.start_soon(supervisor(a, b, c).run, life)
         await wait_all_tasks_blocked()
         assert ("+a a! +b", False) == (journal.take(), life.is_ready)
         b.hold.set()
@@ -61,19 +59,19 @@ async def test_a_failed_start_unwinds_what_was_started(journal: Journal) -> None
     a, b, c = three(journal)
     c.faults = [Boom("no")]
     with pytest.raises(StartFailed) as caught:
-        await run_root(supervisor(journal, a, b, c))
+        await run_root(supervisor(a, b, c))
     assert journal.take() == "+a a! +b b! +c -b -a"
     assert ("c", "Boom('no')") == (caught.value.child, repr(caught.value.__cause__))
 
 
-async def test_a_child_that_returns_before_it_is_ready_failed_to_start(journal: Journal) -> None:
+async def test_a_child_that_returns_before_it_is_ready_failed_to_start() -> None:
     """An end without an error during the start is a failed start without a cause."""
 
     async def never_ready(_life: Lifeline) -> None:
         await trio.lowlevel.checkpoint()
 
     with pytest.raises(StartFailed) as caught:
-        await run_root(supervisor(journal, ChildSpec("b", never_ready)))
+        await run_root(supervisor(ChildSpec("b", never_ready)))
     assert caught.value.__cause__ is None
 
 
@@ -85,7 +83,7 @@ async def test_a_stop_during_the_start_ends_what_was_started(
     b.hold = trio.Event()
     life = Lifeline()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(supervisor(journal, a, b, c).run, life)
+        nursery.start_soon(supervisor(a, b, c).run, life)
         await wait_all_tasks_blocked()
         life.request_stop()
     assert ("+a a! +b xb -a", False) == (journal.take(), life.is_ready)
@@ -95,7 +93,7 @@ async def test_a_stop_during_the_start_ends_what_was_started(
 async def test_one_for_one_restarts_the_failed_child_alone(journal: Journal) -> None:
     """The others do not notice."""
     a, b, c = three(journal)
-    async with running(supervisor(journal, a, b, c)):
+    async with running(supervisor(a, b, c), journal):
         journal.take()
         await b.crash()
         assert journal.take() == "+b b!"
@@ -104,7 +102,7 @@ async def test_one_for_one_restarts_the_failed_child_alone(journal: Journal) -> 
 async def test_one_for_all_restarts_every_child(journal: Journal) -> None:
     """The others stop in reverse order, then all start in order."""
     a, b, c = three(journal)
-    async with running(supervisor(journal, a, b, c, strategy=Strategy.ONE_FOR_ALL)):
+    async with running(supervisor(a, b, c, strategy=Strategy.ONE_FOR_ALL), journal):
         journal.take()
         await b.crash()
         assert journal.take() == "-c -a +a a! +b b! +c c!"
@@ -113,7 +111,7 @@ async def test_one_for_all_restarts_every_child(journal: Journal) -> None:
 async def test_rest_for_one_restarts_those_started_later(journal: Journal) -> None:
     """Those started before the failed child go on."""
     a, b, c = three(journal)
-    async with running(supervisor(journal, a, b, c, strategy=Strategy.REST_FOR_ONE)):
+    async with running(supervisor(a, b, c, strategy=Strategy.REST_FOR_ONE), journal):
         journal.take()
         await b.crash()
         assert journal.take() == "-c +b b! +c c!"
@@ -137,7 +135,7 @@ async def test_restart_of_each_kind(
     """Permanent always restarts, transient after a crash, temporary never."""
     for error, expected in ((None, after_return), (Boom(), after_crash)):
         a = Part(journal, "a")
-        async with running(supervisor(journal, a.spec(restart))):
+        async with running(supervisor(a.spec(restart)), journal):
             journal.take()
             await a.die(error)
             assert expected == journal.take()
@@ -150,19 +148,19 @@ async def test_a_temporary_sibling_is_stopped_and_not_restarted(
 ) -> None:
     """When others make it stop, a temporary child is gone for good."""
     a, b, c = three(journal)
-    tree = supervisor(journal, a, b.spec(Restart.TEMPORARY), c, strategy=strategy)
-    async with running(tree):
+    tree = supervisor(a, b.spec(Restart.TEMPORARY), c, strategy=strategy)
+    async with running(tree, journal):
         journal.take()
         await a.crash()
         assert journal.take() == "-c -b +a a! +c c!"
-        assert "ended" == tree.statistics().children[1].state
+        assert "ended" == tree.census(9)[0][1].state
 
 
 async def test_a_finished_transient_sibling_comes_back_with_the_others(journal: Journal) -> None:
     """As in OTP, a group restart starts transient children that had returned."""
     a, b, c = three(journal)
     specs = (a, b.spec(Restart.TRANSIENT), c)
-    async with running(supervisor(journal, *specs, strategy=Strategy.ONE_FOR_ALL)):
+    async with running(supervisor(*specs, strategy=Strategy.ONE_FOR_ALL), journal):
         await b.die(None)
         journal.take()
         await a.crash()
@@ -173,7 +171,7 @@ async def test_a_temporary_crash_touches_nobody(journal: Journal) -> None:
     """Whatever the strategy, a temporary child's end restarts nothing."""
     a, b, c = three(journal)
     specs = (a, b.spec(Restart.TEMPORARY), c)
-    async with running(supervisor(journal, *specs, strategy=Strategy.ONE_FOR_ALL)):
+    async with running(supervisor(*specs, strategy=Strategy.ONE_FOR_ALL), journal):
         journal.take()
         await b.crash()
         assert journal.take() == ""
@@ -182,8 +180,8 @@ async def test_a_temporary_crash_touches_nobody(journal: Journal) -> None:
 async def test_siblings_that_crash_together_are_one_restart(journal: Journal) -> None:
     """An end that a group restart has overtaken means nothing any more."""
     a, b, c = three(journal)
-    tree = supervisor(journal, a, b, c, strategy=Strategy.ONE_FOR_ALL)
-    async with running(tree):
+    tree = supervisor(a, b, c, strategy=Strategy.ONE_FOR_ALL)
+    async with running(tree, journal):
         journal.take()
         for part in (a, b, c):
             part.die_soon(Boom())
@@ -198,7 +196,7 @@ async def test_a_crash_before_the_later_ones_started(journal: Journal) -> None:
     b.hold = trio.Event()
     async with trio.open_nursery() as nursery:
         life = Lifeline()
-        nursery.start_soon(supervisor(journal, a, b, c).run, life)
+        nursery.start_soon(supervisor(a, b, c).run, life)
         await wait_all_tasks_blocked()
         await a.crash()
         b.hold.set()
@@ -214,7 +212,7 @@ async def test_each_child_stops_within_its_own_time(
     a, b, c = three(journal)
     b.stubborn = c.stubborn = True
     specs = (a, b.spec(shutdown_s=2), c.spec(shutdown_s=3))
-    async with running(supervisor(journal, *specs)):
+    async with running(supervisor(*specs), journal):
         journal.take()
     assert journal.take() == "-c xc -b xb -a"
     assert 5 == autojump_clock.current_time()
@@ -226,7 +224,7 @@ async def test_each_child_stops_within_its_own_time(
 async def test_shutdown_of_zero_is_brutal(journal: Journal, autojump_clock: MockClock) -> None:
     """A child with no time to shut down is cancelled without being asked."""
     a = Part(journal, "a")
-    async with running(supervisor(journal, a.spec(shutdown_s=0))):
+    async with running(supervisor(a.spec(shutdown_s=0)), journal):
         journal.take()
     assert journal.take() == "xa"
     assert 0 == autojump_clock.current_time()
@@ -239,8 +237,8 @@ async def test_a_nested_supervisor_has_all_the_time_its_children_need(
     """Slow children of a nested supervisor end in order, one after the other."""
     a, b, c = three(journal)
     a.stubborn = b.stubborn = c.stubborn = True
-    inner = Supervisor("inner", [b.spec(), c.spec()], emit=journal.emit)
-    async with running(supervisor(journal, a, inner.as_child())):
+    inner = Supervisor("inner", [b.spec(), c.spec()])
+    async with running(supervisor(a, inner.as_child()), journal):
         journal.take()
     assert journal.take() == "-c xc -b xb -a xa"
     assert 15 == autojump_clock.current_time()
@@ -250,7 +248,7 @@ async def test_a_crash_while_stopping_restarts_nothing(journal: Journal) -> None
     """It is told, and the stop goes on."""
     a, b, c = three(journal)
     b.last_words = Boom("last")
-    async with running(supervisor(journal, a, b, c)):
+    async with running(supervisor(a, b, c), journal):
         journal.take()
     assert journal.take() == "-c -b -a"
     assert ["b"] == [told["child"] for told in journal.told("actor.crashed")]
@@ -261,13 +259,13 @@ async def test_statistics_tell_every_childs_state(
 ) -> None:
     """Children are listed in order with state, restarts and age."""
     a, b, c = three(journal)
-    tree = supervisor(journal, a, b.spec(Restart.TEMPORARY), c)
-    async with running(tree):
+    tree = supervisor(a, b.spec(Restart.TEMPORARY), c)
+    async with running(tree, journal):
         await trio.sleep(10)
         await a.crash()
         await b.crash()
         await trio.sleep(1)
-        states = [(s.id, s.state, s.restarts, s.age_s) for s in tree.statistics().children]
+        states = [(s.name, s.state, s.restarts, s.age_s) for s in tree.census(9)[0]]
         assert [("a", "running", 1, 1), ("b", "ended", 0, 0), ("c", "running", 0, 11)] == states
         assert 11 == autojump_clock.current_time()
         assert "<Supervisor sup [2 of 3 children live]>" == repr(tree)
@@ -279,23 +277,23 @@ async def test_statistics_tell_starting_and_stopping(
     """A child not ready is starting; one that was asked to end is stopping."""
     a, b, _ = three(journal)
     a.stubborn, b.hold = True, trio.Event()
-    tree = supervisor(journal, a, b)
+    tree = supervisor(a, b)
     async with trio.open_nursery() as nursery:
         life = Lifeline()
         nursery.start_soon(tree.run, life)
         await wait_all_tasks_blocked()
-        assert ["running", "starting"] == [s.state for s in tree.statistics().children]
+        assert ["running", "starting"] == [s.state for s in tree.census(9)[0]]
         life.request_stop()
         b.hold.set()
         await wait_all_tasks_blocked()
-        assert ["stopping", "ended"] == [s.state for s in tree.statistics().children]
+        assert ["stopping", "ended"] == [s.state for s in tree.census(9)[0]]
     assert 5 == autojump_clock.current_time()
 
 
 async def test_events_tell_a_childs_life(journal: Journal) -> None:
     """Start, crash, restart and stop are told with names and fields."""
     a = Part(journal, "a")
-    async with running(supervisor(journal, a)):
+    async with running(supervisor(a), journal):
         boom = Boom()
         await a.die(boom)
     child = {"supervisor": "sup", "child": "a"}
@@ -312,23 +310,23 @@ async def test_two_children_of_one_id_are_a_bug(journal: Journal) -> None:
     """Ids are unique among siblings."""
     a = Part(journal, "a")
     with pytest.raises(AssertionError, match="two children of one id"):
-        supervisor(journal, a, a)
+        supervisor(a, a)
 
 
 async def test_a_supervisor_runs_once_at_a_time(journal: Journal) -> None:
     """Running it twice is a bug, running it again after its end is not."""
     a = Part(journal, "a")
-    tree = supervisor(journal, a)
-    async with running(tree):
+    tree = supervisor(a)
+    async with running(tree, journal):
         with pytest.raises(AssertionError, match="sup is running"):
             await tree.run(Lifeline())
-    async with running(tree):
+    async with running(tree, journal):
         assert 2 == a.lives
 
 
 async def test_run_root_gives_the_ready_value(journal: Journal) -> None:
     """Under `nursery.start`, the root's ready value comes back once the tree is ready."""
-    tree, stop = supervisor(journal, Part(journal, "a")), trio.Event()
+    tree, stop = supervisor(Part(journal, "a")), trio.Event()
     async with trio.open_nursery() as nursery:
         assert tree is await nursery.start(partial(run_root, tree, stop=stop))
         stop.set()

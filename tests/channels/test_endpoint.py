@@ -10,6 +10,7 @@ import trio
 import trio.testing
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
+from actors import System
 from channels.handshake import TOKEN_PREFIX, ConnectRefused
 from channels.limits import Limits
 from channels.router import Router
@@ -66,7 +67,7 @@ async def node(script: Script, told: Told) -> AsyncIterator[Node]:
 
     routes = [("room:*", script.room), ("hot:*", Hot)]
     limits = Limits(malformed=3, message_bytes=1000, drain_batch=2)
-    async with serving(routes, handler=Doorman(), limits=limits, emit=emit) as node:
+    async with serving(routes, handler=Doorman(), limits=limits, system=System(emit)) as node:
         yield node
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from actors import System
 from channels.errors import UnknownEvent
 from channels.testing import connect, serving
 from tests.channels.rooms import Hot, Script
@@ -66,7 +67,7 @@ async def _crashes(topic: str, join: str, push: tuple[str, object] | None) -> Cr
 
     script = Script()
     routes = [("room:*", script.room), ("hot:*", Hot)]
-    async with serving(routes, emit=emit) as node, connect(node.endpoint) as client:
+    async with serving(routes, system=System(emit)) as node, connect(node.endpoint) as client:
         await client.send_join(topic, {"do": join})
         if push is not None:
             await client.push(topic, *push)

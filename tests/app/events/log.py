@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import trio
 
-from actors import run_root
+from actors import System, run_root
 from actors.root import Supervised
 from app.domain.cursor import Cursor
 from app.events import store
@@ -86,12 +86,12 @@ class Remembering(Publisher):
 
 
 @asynccontextmanager
-async def running(part: Supervised) -> AsyncIterator[trio.Event]:
+async def running(part: Supervised, system: System | None = None) -> AsyncIterator[trio.Event]:
     """A part of the tree that runs for as long as the block, or until the yielded event is set."""
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         with trio.fail_after(PATIENCE_S):
-            await nursery.start(partial(run_root, part, stop=stop))
+            await nursery.start(partial(run_root, part, system=system, stop=stop))
         yield stop
         stop.set()
 

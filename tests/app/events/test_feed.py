@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import trio
 
-from actors import Backoff, ChildSpec, Intensity, Supervisor, run_root
+from actors import Backoff, ChildSpec, Intensity, Supervisor, System, run_root
 from app.domain.cursor import Cursor
 from app.events import store
 from app.events.feed import LOG, Feed, LogReplacedError
@@ -119,10 +119,9 @@ async def test_a_crash_loses_and_repeats_nothing(
         "node",
         [ChildSpec("feed", feed.run, backoff=Backoff(0.01, 0.02, 1.0, 0.0))],
         intensity=Intensity(100_000, 60.0),
-        emit=emit,
     )
     with trio.fail_after(PATIENCE_S):
-        async with running(pool) as away, running(supervisor):
+        async with running(pool) as away, running(supervisor, System(emit)):
             await tell(database, 1)
             await hub.wait_for(1)
             away.set()

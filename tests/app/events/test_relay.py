@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from actors import Backoff, ChildSpec, Intensity, Supervisor
+from actors import Backoff, ChildSpec, Intensity, Supervisor, System
 from app.events.feed import LOG, Feed
 from app.events.feed_state import decode
 from app.events.relay import Relay
@@ -126,9 +126,8 @@ async def test_a_leader_whose_session_is_cut_crashes_and_leads_again(
         "node",
         [ChildSpec("relay", relay.run, backoff=Backoff(0.01, 0.1, 1.0, 0.0))],
         intensity=Intensity(100, 60.0),
-        emit=emit,
     )
-    async with running(Feed(database, broker, hub)), running(supervisor):
+    async with running(Feed(database, broker, hub)), running(supervisor, System(emit)):
         await wait_until(database, lambda: relay.statistics().leading)
         await tell(database, 1)
         await hub.wait_for(1)

@@ -7,7 +7,8 @@ from typing import Final
 
 import trio
 
-from actors import DynamicSupervisor, Lifeline, Registry, drop_event
+from actors import DynamicSupervisor, Lifeline, System, drop_event
+from actors.tree import Vitals
 from app.events.feed import Feed
 from app.events.service import EventLog
 from app.http.adapter import quart_app
@@ -71,7 +72,7 @@ class EchoEndpoint:
         self.drained = False
         self.broken = False
 
-    async def serve(self, stream: trio.SocketStream, head: bytes) -> None:
+    async def serve(self, stream: trio.SocketStream, head: bytes, life: Lifeline) -> None:
         """Answer with the path; raise where it is broken."""
         if self.broken:
             raise RuntimeError("boom")
@@ -122,7 +123,7 @@ async def serving(
     """A listener on a free port, serving these routes until the block ends."""
     seen = seen or Seen()
     endpoint = EchoEndpoint()
-    connections = DynamicSupervisor("connections", max_children=max_connections, emit=seen.emit)
+    connections = DynamicSupervisor("connections", max_children=max_connections)
     http = HttpServer(quart_app(router(services, seen, routes)), seen.emit, drain_s=2)
     listener = Listener(
         Bind("127.0.0.1", 0),
@@ -134,8 +135,8 @@ async def serving(
     )
     stopped = trio.Event()
     async with trio.open_nursery() as nursery:
-        await _start(nursery, connections.run)
-        life = await _start(nursery, listener.run, stopped)
+        await _start(nursery, seen, connections.run)
+        life = await _start(nursery, seen, listener.run, stopped)
         assert isinstance(life.value, int)
         yield Node(
             life.value, listener, life, stopped, connections, endpoint, services.readiness, seen
@@ -145,12 +146,14 @@ async def serving(
 
 async def _start(
     nursery: trio.Nursery,
+    seen: Seen,
     run: Callable[[Lifeline], Awaitable[None]],
     ended: trio.Event | None = None,
 ) -> Lifeline:
     """Run this child in the nursery; returns once it is ready."""
     ready = trio.Event()
-    life = Lifeline(on_ready=ready.set)
+    life = Lifeline(system=System(seen.emit))
+    life.on_ready(ready.set)
 
     async def live() -> None:
         await run(life)
@@ -170,14 +173,10 @@ def bare_services(readiness: Readiness | None = None) -> Services:
     return Services(
         tokens=Tokens(SECRET),
         sales=Sales(database),
-        transactions=Transactions(
-            database,
-            MemoryGateway(),
-            supervisor=DynamicSupervisor("transactions", max_children=1),
-            registry=Registry(),
-        ),
+        transactions=Transactions(database, MemoryGateway()),
         ledger=Ledger(database),
         log=log,
         readiness=readiness or Readiness({}, drop_event),
         render_metrics=lambda: (b"up 1\n", "text/plain; version=0.0.4; charset=utf-8"),
+        tree=lambda _: Vitals("agio", "supervisor", "rest_for_one", "running", 1.5, 0, None, (), 0),
     )

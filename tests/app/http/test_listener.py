@@ -21,6 +21,7 @@ from app.http.services import Services
 from app.limits import BODY_BYTES_MAX, HEAD_BYTES_MAX, HEAD_S
 from app.storage.errors import StartupError
 from tests.app.http.node import Node, bare_services, serving
+from tests.support.no_tls import NO_TLS
 
 UPGRADE = (
     b"GET %s?vsn=2.0.0&token=secret HTTP/1.1\r\nHost: a\r\n"
@@ -60,7 +61,7 @@ def parse(answer: bytes) -> list[tuple[int, dict[str, str], bytes]]:
 
 def client(node: Node) -> httpx.AsyncClient:
     """An ordinary HTTP client of this node."""
-    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{node.port}")
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{node.port}", verify=NO_TLS)
 
 
 async def test_an_ordinary_client_is_served() -> None:
@@ -314,7 +315,8 @@ async def test_a_listener_may_run_again() -> None:
         node.life.request_stop()
         await node.stopped.wait()
         ready = trio.Event()
-        life = Lifeline(on_ready=ready.set)
+        life = Lifeline()
+        life.on_ready(ready.set)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(node.listener.run, life)
             await ready.wait()

@@ -204,8 +204,10 @@ async def test_a_post_that_raises_crashes_the_annex() -> None:
     async with trio.open_nursery() as nursery:
 
         async def live() -> None:
+            life = Lifeline()
+            life.on_ready(ready.set)
             with pytest.raises(AnnexDown) as caught:
-                await annex.run(Lifeline(on_ready=ready.set))
+                await annex.run(life)
             assert str(caught.value.__cause__) == "a bug"
 
         ready = trio.Event()

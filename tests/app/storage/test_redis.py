@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio
 import trio
 
-from actors import Lifeline
+from actors import Lifeline, System
 from app.storage import Annex
 from app.storage.redis import RedisBus
 from channels.errors import BusDown
@@ -64,7 +64,7 @@ class Node:
 async def _running(annex: Annex, url: str) -> AsyncIterator[Node]:
     """A connected node."""
     node = Node(annex, url)
-    life = Lifeline(emit=node.tell)
+    life = Lifeline(system=System(node.tell))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(node.bus.run, life)
         await node.tells("bus.connected")
@@ -196,7 +196,8 @@ async def test_without_redis_it_is_ready_and_says_so(annex: Annex) -> None:
     bus = RedisBus(annex, "redis://:hush-hush@127.0.0.1:1/0")
     bus.attach(lambda *_: None)
     ready = trio.Event()
-    life = Lifeline(on_ready=ready.set, emit=hear)
+    life = Lifeline(system=System(hear))
+    life.on_ready(ready.set)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bus.run, life)
         with trio.fail_after(5):

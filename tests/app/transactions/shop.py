@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 import trio
 import trio.testing
 
-from actors import DynamicSupervisor, Lifeline, Registry
+from actors import Lifeline
 from app.domain.errors import Refusal
 from app.identity.model import Identity, Role
 from app.ledger.model import Violation
@@ -65,17 +65,15 @@ class Node:
     def __init__(
         self, database: Database, gateway: PaymentGateway, reservation_s: float, max_children: int
     ) -> None:
-        self.registry = Registry()
-        self.supervisor = DynamicSupervisor("transactions", max_children=max_children)
         self.events: list[tuple[str, Mapping[str, object]]] = []
         self.service = Transactions(
             database,
             gateway,
-            supervisor=self.supervisor,
-            registry=self.registry,
+            live_max=max_children,
             reservation_s=reservation_s,
             emit=lambda event, fields: self.events.append((event, fields)),
         )
+        self.actors = self.service.actors
         self.down = trio.Event()
         self._scope = trio.CancelScope()
         self._life = Lifeline()
@@ -83,10 +81,11 @@ class Node:
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Serves until it stops or crashes."""
         ready = trio.Event()
-        self._life = Lifeline(on_ready=ready.set)
+        self._life = Lifeline()
+        self._life.on_ready(ready.set)
         with self._scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.supervisor.run, self._life)
+                nursery.start_soon(self.actors.run, self._life)
                 await ready.wait()
                 task_status.started()
         self.down.set()
@@ -106,11 +105,10 @@ class Node:
 
     async def wait_idle(self) -> None:
         """Waits until no purchase is under way here."""
-        while refs := [self.registry.whereis(name) for name in self.registry.names()]:
-            for ref in refs:
+        while keys := self.actors.keys():
+            for ref in map(self.actors.whereis, keys):
                 if ref is not None:
                     await ref.wait_down()
-        await trio.testing.wait_all_tasks_blocked()  # the supervisor has forgotten them, too
 
 
 @asynccontextmanager

@@ -345,7 +345,7 @@ async def test_recovery_leaves_what_is_alive(shop: Shop) -> None:
         await buy_until(node, reached)
         await node.recover()
         await other.service._recover(30.0)
-        assert (node.supervisor.statistics().started, len(other.registry)) == (1, 0)
+        assert (node.actors.statistics().activated, len(other.actors.keys())) == (1, 0)
         go_on.set()
         await node.wait_idle()
     assert gateway.passed[Point.LOOKUP_BEFORE] == 0
