@@ -7,13 +7,15 @@ from typing import Any, Protocol
 from actors.mailbox import Mailbox
 from actors.ref import Down, Ref
 from actors.timers import Timers
+from actors.trace import TRACE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tick:
-    """A signal: the message of a timer."""
+    """A signal: the message of a timer, and the trace of the work in which it was set."""
 
     message: Any
+    trace: object | None = None
 
 
 class Held(Protocol):
@@ -73,7 +75,7 @@ class Belongings:
     def after(self, delay_s: float, message: object) -> Belonging:
         """Have a message signalled once, in so many seconds."""
         belonging = self._new()
-        tell = partial(self._once, belonging, Tick(message))
+        tell = partial(self._once, belonging, Tick(message, TRACE.get()))
         belonging.holds(self._timers.after(delay_s, tell))
         return belonging
 

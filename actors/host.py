@@ -282,7 +282,7 @@ class Host(Generic[M]):
             if self._mailbox.interrupted:
                 return
             if isinstance(signal, Tick):
-                await self.actor.handle(signal.message, NO_REPLY)
+                await self._open(Envelope(signal.message, signal.trace))
             else:
                 await self.actor.handle_down(signal)
 

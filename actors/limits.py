@@ -27,3 +27,16 @@ TREE_CHILDREN_MAX: Final = 50
 # Partitions of a supervisor: each is a supervisor of its own, so more than a machine has cores,
 # times the shards a core can serve, only costs memory.
 PARTITIONS_MAX: Final = 1024
+
+# A tick is 7.8 ms: a timeout or an idle time is not felt to be late by that, and no wheel wakes
+# more often than so many times a second. A power of two, so that seconds and ticks convert exactly.
+TIMER_TICKS_PER_S: Final = 128
+
+# So many entries of a slot are a crowd: it is opened when it begins, due or not, so that nothing in
+# it is late because many had to be handed down before. Fewer are asked one by one, in a few
+# microseconds, which of them is due first, and are handed down then, in no more time.
+TIMER_CROWD: Final = 64
+
+# Callbacks in a row before other tasks run: a few microseconds each, so the loop is held for about
+# a millisecond, and the switch between tasks costs little beside them.
+TIMER_BATCH: Final = 256

@@ -26,14 +26,7 @@ from math import ceil, inf
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
-# A tick is 7.8 ms: a timeout or an idle time is not felt to be late by that, and no wheel wakes
-# more often than so many times a second. A power of two, so that seconds and ticks convert exactly.
-TICKS_PER_S: Final = 128
-
-# So many entries of a slot are a crowd: it is opened when it begins, due or not, so that nothing in
-# it is late because many had to be handed down before. Fewer are asked one by one, in a few
-# microseconds, which of them is due first, and are handed down then, in no more time.
-CROWD: Final = 64
+from actors.limits import TIMER_CROWD, TIMER_TICKS_PER_S
 
 _DIGIT_BITS: Final = 6
 _SLOTS: Final = 1 << _DIGIT_BITS  # of one level
@@ -114,7 +107,7 @@ class TimerWheel(Generic[E]):
             An entry that is due; None for a step that only came closer to one.
         """
         self._now = now
-        while self._opened is not None or self._open_next(int(now * TICKS_PER_S)):
+        while self._opened is not None or self._open_next(int(now * TIMER_TICKS_PER_S)):
             yield self._step()
 
     def next_due(self) -> float:
@@ -129,13 +122,13 @@ class TimerWheel(Generic[E]):
         if self._opened is not None:
             return self._now
         first = self._first()
-        if len(first) >= CROWD:
-            return self._start_of(first) / TICKS_PER_S
+        if len(first) >= TIMER_CROWD:
+            return self._start_of(first) / TIMER_TICKS_PER_S
         return tick_time(min(map(_due_of, first)))
 
     def _place(self, entry: E, since: int) -> int:
         """Put an entry where it lies relative to a tick. How many are there now."""
-        tick = ceil(entry.due * TICKS_PER_S)
+        tick = ceil(entry.due * TIMER_TICKS_PER_S)
         level = (((tick ^ since) | 1).bit_length() - 1) // _DIGIT_BITS
         number = level * _SLOTS + (tick >> level * _DIGIT_BITS) % _SLOTS
         slot = self._slots.get(number)
@@ -197,4 +190,4 @@ class TimerWheel(Generic[E]):
 
 def tick_time(due: float) -> float:
     """The first tick that is not before this time, both in seconds."""
-    return ceil(due * TICKS_PER_S) / TICKS_PER_S
+    return ceil(due * TIMER_TICKS_PER_S) / TIMER_TICKS_PER_S

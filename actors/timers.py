@@ -22,16 +22,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from math import inf, nextafter
-from typing import Final
 
 import trio
 
 from actors.events import Emit, drop_event
-from actors.timer_wheel import CROWD, Entry, TimerWheel, tick_time
-
-# Callbacks in a row before other tasks run: a few microseconds each, so the loop is held for about
-# a millisecond, and the switch between tasks costs little beside them.
-BATCH: Final = 256
+from actors.limits import TIMER_BATCH, TIMER_CROWD
+from actors.timer_wheel import Entry, TimerWheel, tick_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +177,7 @@ class Timers:
         self._peak = max(self._peak, self._waiting)
         if due < self._wakes_at:
             self._wake_at(tick_time(due))
-        if beside == CROWD:
+        if beside == TIMER_CROWD:
             self._wake_at(self._wheel.next_due())
         return timer
 
@@ -205,7 +201,7 @@ class Timers:
 
     def _fire_some(self) -> None:
         """Fire what is due, up to a batch."""
-        for timer in islice(self._wheel.due(trio.current_time()), BATCH):
+        for timer in islice(self._wheel.due(trio.current_time()), TIMER_BATCH):
             if timer is not None:
                 self._fire(timer)
 

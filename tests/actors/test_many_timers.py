@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from actors.limits import TIMER_BATCH
 from actors.timer_wheel import tick_time
-from actors.timers import BATCH, Timer, Timers
+from actors.timers import Timer, Timers
 from tests.actors.timing import DAY_S, TICK_S, Fires, Turns, running
 
 # Waking -------------------------------------------------------------------------------------------
@@ -115,7 +116,7 @@ def test_a_crowd_that_is_due_lets_others_run() -> None:
     done = trio.Event()
     trio.run(play, clock=clock)
     assert list(range(crowd)) == order
-    assert 0 < turns.longest <= BATCH * 2, "of two tasks that run, each may be first"
+    assert 0 < turns.longest <= TIMER_BATCH * 2, "of two tasks that run, each may be first"
 
 
 async def test_a_crowd_that_lies_ahead_lets_others_run(autojump_clock: MockClock) -> None:
@@ -125,7 +126,7 @@ async def test_a_crowd_that_lies_ahead_lets_others_run(autojump_clock: MockClock
         for number in range(10_000):
             timers.after(100 + number / 10_000, fires)
         await trio.sleep(99)
-        assert steps.take() >= 10_000 / BATCH
+        assert steps.take() >= 10_000 / TIMER_BATCH
         assert [] == fires.times
         await trio.sleep(3)
     assert [tick_time(100 + number / 10_000) for number in range(10_000)] == fires.times
@@ -135,7 +136,7 @@ async def test_others_cancel_what_is_due_between_two_batches(autojump_clock: Moc
     """Who has a turn while a crowd fires can still call off the rest of it."""
     timers, fires = Timers(), Fires(autojump_clock)
     async with running(timers):
-        crowd = [timers.after(1, fires) for _ in range(BATCH * 3)]
+        crowd = [timers.after(1, fires) for _ in range(TIMER_BATCH * 3)]
 
         async def cancel() -> None:
             while not fires.names:

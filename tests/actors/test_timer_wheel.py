@@ -8,9 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors.timer_wheel import CROWD, TICKS_PER_S, Entry, TimerWheel, tick_time
+from actors.limits import TIMER_CROWD, TIMER_TICKS_PER_S
+from actors.timer_wheel import Entry, TimerWheel, tick_time
 
-TICK_S = 1 / TICKS_PER_S
+TICK_S = 1 / TIMER_TICKS_PER_S
 WEEK_S = 7 * 24 * 3600
 
 
@@ -208,9 +209,11 @@ def test_a_slot_that_is_emptied_from_outside_while_it_is_handed_down_is_done() -
 
 def test_a_crowd_is_met_where_its_slot_begins() -> None:
     """A few far entries need no look before they are due; many are handed down on the way."""
-    wheel = wheel_of(*(at_tick(64 * 3 + 10 + number / CROWD) for number in range(1, CROWD)))
+    wheel = wheel_of(
+        *(at_tick(64 * 3 + 10 + number / TIMER_CROWD) for number in range(1, TIMER_CROWD))
+    )
     assert (64 * 3 + 11) * TICK_S == wheel.next_due()
-    assert CROWD == wheel.add(at_tick(64 * 3 + 10))
+    assert TIMER_CROWD == wheel.add(at_tick(64 * 3 + 10))
     assert 64 * 3 * TICK_S == wheel.next_due()
     assert [] == taken(wheel, 64 * 3 * TICK_S)
     assert (64 * 3 + 10) * TICK_S == wheel.next_due()
@@ -278,7 +281,7 @@ class Model:
         """Nothing is due, and the next look is when something is."""
         soonest = min((tick_time(entry.due) for entry in self.waiting), default=inf)
         assert self.now < soonest
-        if len(self.waiting) < CROWD:
+        if len(self.waiting) < TIMER_CROWD:
             assert soonest == self.wheel.next_due()
 
 

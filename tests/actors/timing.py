@@ -8,10 +8,10 @@ from typing import Final
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.timer_wheel import TICKS_PER_S
+from actors.limits import TIMER_TICKS_PER_S
 from actors.timers import Timers
 
-TICK_S: Final = 1 / TICKS_PER_S
+TICK_S: Final = 1 / TIMER_TICKS_PER_S
 DAY_S: Final = 24 * 3600.0
 
 

@@ -53,6 +53,9 @@ _PURE: Final = (
     "*/protocol.py",
     "*/serializer.py",
     "*/limits.py",
+    "actors/timer_wheel.py",
+    "actors/tree.py",
+    "actors/events.py",
     "app/domain/*.py",
 )
 _IMPURE: Final = ("trio", "asyncio", "asyncpg", "redis", "app.storage", "socket", "threading")
