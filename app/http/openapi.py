@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from app.docstrings import attributes_of, without_attributes
 from app.domain.errors import MEANINGS, Code
 from app.domain.names import ID_PATTERN
 from app.http.message import JSON, Request, Response
@@ -203,7 +204,20 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
     for route in routes:
         kinds += [each for each in (route.operation.answer, route.operation.body) if each]
     _, components = msgspec.json.schema_components(kinds, ref_template=_REF)
-    return dict(sorted(components.items()))
+    return {name: _explained(schema) for name, schema in sorted(components.items())}
+
+
+def _explained(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with what its class's docstring says of an attribute beside that attribute."""
+    doc = schema.get("description", "")
+    told = attributes_of(doc)
+    if not told:
+        return schema
+    properties = {
+        name: {**each, "description": told[name]} if name in told else each
+        for name, each in schema["properties"].items()
+    }
+    return {**schema, "description": without_attributes(doc), "properties": properties}
 
 
 def _table_of_codes() -> str:

@@ -22,6 +22,7 @@ _LINKS: Final = {
     "live": "/livez",
     "ready": "/readyz",
     "metrics": "/metrics",
+    "tree": "/v1/operations/tree",
 }
 
 

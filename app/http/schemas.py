@@ -9,11 +9,20 @@ from typing import Annotated, Final
 
 import msgspec
 
+from actors.tree import Vitals
 from app.domain.errors import Code
 from app.domain.money import AMOUNT_MAX, EXPONENTS
 from app.domain.names import ID_PATTERN, PERSON_PATTERN
 from app.ledger.model import Kind, Side
-from app.limits import CHECKOUT_TEXT_MAX, PAGE_ROWS_MAX, QUANTITY_MAX, TITLE_MAX
+from app.limits import (
+    CHECKOUT_TEXT_MAX,
+    PAGE_ROWS_MAX,
+    QUANTITY_MAX,
+    TITLE_MAX,
+    TREE_CHILDREN_MAX,
+    TREE_CHILDREN_USUAL,
+    TREE_PATH_MAX,
+)
 from app.transactions.model import State
 
 # `$` alone would allow a line's end behind it.
@@ -102,6 +111,23 @@ class PageQuery(ReadQuery):
         str,
         msgspec.Meta(max_length=64, description="The `next` of the page before; empty: the first."),
     ] = ""
+
+
+class TreeQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """Which part of the tree, and how much of it."""
+
+    path: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=TREE_PATH_MAX,
+            description="A place: names from the root's on, joined by slashes; empty: the root.",
+            examples=["agio/node/service/connections"],
+        ),
+    ] = ""
+    children_max: Annotated[
+        int,
+        msgspec.Meta(ge=0, le=TREE_CHILDREN_MAX, description="Children listed of one place."),
+    ] = TREE_CHILDREN_USUAL
 
 
 class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -333,3 +359,11 @@ class CodeAnswer(msgspec.Struct):
     message: str
     retryable: bool
     status: int
+
+
+class TreeAnswer(msgspec.Struct):
+    """What lives on this node, from the place at `path` on. `uptime_s` is the age of the root."""
+
+    path: str
+    uptime_s: float
+    tree: Vitals

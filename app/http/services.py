@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from actors.tree import Vitals
 from app.events.service import EventLog
 from app.http.readiness import Readiness
 from app.identity.tokens import Tokens
@@ -23,6 +24,8 @@ class Services:
         log: the event log, for readers that wait for a cursor.
         readiness: what `/readyz` says.
         render_metrics: the metrics' text and its content type.
+        tree: the supervision tree now, with at most so many children listed of each place; None
+            where none runs.
     """
 
     tokens: Tokens
@@ -32,3 +35,4 @@ class Services:
     log: EventLog
     readiness: Readiness
     render_metrics: Callable[[], tuple[bytes, str]]
+    tree: Callable[[int], Vitals | None]

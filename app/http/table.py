@@ -2,9 +2,15 @@
 
 from typing import Final
 
-from app.http import accounts, operations, sales, transactions
+from app.http import accounts, operations, sales, transactions, tree
 from app.http.openapi import route_of_itself
 
-_API: Final = (*operations.ROUTES, *sales.ROUTES, *transactions.ROUTES, *accounts.ROUTES)
+_API: Final = (
+    *operations.ROUTES,
+    *tree.ROUTES,
+    *sales.ROUTES,
+    *transactions.ROUTES,
+    *accounts.ROUTES,
+)
 
 ROUTES: Final = (*_API, route_of_itself(_API))

@@ -5,7 +5,6 @@ from the frozen dataclass that an object's `statistics()` returns. Its docstring
 the help texts, so that a number is explained in one place.
 """
 
-import inspect
 import platform
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +17,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+
+from app.docstrings import attributes_of
 
 # From what a cached read takes to what a lost payment's look-up takes.
 _BUCKETS: Final = (
@@ -132,7 +133,4 @@ class _Watched(Collector):
 
 def _help(kind: type, field: str) -> str:
     """The field's line in the docstring of its class."""
-    found = re.search(
-        rf"^    {field}: (.+(?:\n {{8,}}\S.*)*)", inspect.cleandoc(kind.__doc__ or ""), re.MULTILINE
-    )
-    return " ".join(found[1].split()) if found else field.replace("_", " ")
+    return attributes_of(kind.__doc__ or "").get(field, field.replace("_", " "))

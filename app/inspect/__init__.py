@@ -1,0 +1,1 @@
+"""Seeing the supervision tree: `agio inspect`, and what its HTTP side shares with it."""
