@@ -8,10 +8,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from typing import Final
+from typing import Final, TypeVar
 
+import msgspec
 import trio
 
 from app import config
@@ -19,10 +22,23 @@ from app.banner import banner
 from app.config import Settings, read_settings
 from app.domain.money import BASIS_POINTS
 from app.domain.names import is_id, is_text
+from app.http.address import local_url
 from app.identity.model import Role
 from app.identity.tokens import Tokens
-from app.limits import TITLE_MAX
+from app.inspect.client import TreeClient, read_place
+from app.inspect.live import watch
+from app.inspect.picture import render
+from app.inspect.terminal import Terminal
+from app.limits import (
+    INSPECT_EVERY_MAX_S,
+    INSPECT_EVERY_MIN_S,
+    INSPECT_TOKEN_S,
+    TITLE_MAX,
+    TREE_CHILDREN_MAX,
+    TREE_CHILDREN_USUAL,
+)
 from app.main import check_ledger, migrate_only, new_line, serve, token_secret
+from app.storage.embedded import StateFolder
 from app.storage.errors import StartupError
 from app.telemetry import events, start_telemetry
 
@@ -30,6 +46,8 @@ from app.telemetry import events, start_telemetry
 _TTL_SECONDS: Final = 8 * 3600
 
 _FAILED: Final = 1
+
+N = TypeVar("N", int, float)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartupError as error:
         print(f"agio: {error}", file=sys.stderr)
         return _FAILED
+    except BrokenPipeError:
+        # Whoever read has seen enough, as `head` has. Nothing is left to be flushed at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
 
@@ -79,11 +101,34 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--name", help="what people call it (default: its id)")
     new.add_argument("--commission-bp", type=int, default=0, metavar="BASIS_POINTS")
     new.set_defaults(command=_add_line, reads=True)
+    _take_options(add("inspect", _inspect, "Show what lives in a running node, as a tree."))
     # What tells about Agio itself works also where a setting is wrong.
     add("settings", _settings, "Print every setting, its default and its reason.", reads=False)
     add("events", _events, "Print every event of the log and its meaning.", reads=False)
     add("version", _version, "Print the version.", reads=False)
     return parser
+
+
+def _take_options(inspect: argparse.ArgumentParser) -> None:
+    inspect.add_argument("--url", help="of the node (default: by AGIO_HOST and AGIO_PORT)")
+    inspect.add_argument("--token", help="an operator's (default: made with the token secret)")
+    inspect.add_argument(
+        "--path", default="", help="begin here, as in agio/node/service/connections"
+    )
+    inspect.add_argument(
+        "--children",
+        type=_number(int, 0, TREE_CHILDREN_MAX),
+        default=TREE_CHILDREN_USUAL,
+        metavar="N",
+    )
+    inspect.add_argument("--once", action="store_true", help="print one picture and exit")
+    inspect.add_argument("--json", action="store_true", help="print the answer as JSON and exit")
+    inspect.add_argument(
+        "--every",
+        type=_number(float, INSPECT_EVERY_MIN_S, INSPECT_EVERY_MAX_S),
+        default=1.0,
+        metavar="SECONDS",
+    )
 
 
 def _up(_arguments: argparse.Namespace, settings: Settings) -> int:
@@ -137,6 +182,58 @@ def _add_line(arguments: argparse.Namespace, settings: Settings) -> int:
         raise StartupError(f"there is a business line {arguments.id} already")
     print(f"added {arguments.id}")
     return 0
+
+
+def _inspect(arguments: argparse.Namespace, settings: Settings) -> int:
+    terminal = Terminal(sys.stdout, os.environ)
+    client = TreeClient(
+        read_place(arguments.url or _own_url(settings)),
+        partial(str, arguments.token) if arguments.token else _operator(settings),
+        path=arguments.path,
+        children_max=arguments.children,
+    )
+    with closing(client):
+        if terminal.is_live and not (arguments.once or arguments.json):
+            trio.run(watch, client.fetch, terminal, arguments.every)
+            return 0
+        snapshot, body = trio.run(client.fetch)
+    if arguments.json:
+        print(msgspec.json.format(body).decode(), flush=True)
+    else:
+        print("\n".join(render(snapshot, replace(terminal.canvas, height=None))), flush=True)
+    return 0
+
+
+def _own_url(settings: Settings) -> str:
+    if settings.port == 0:
+        raise StartupError("AGIO_PORT is 0, so any port may be it: name the node with --url")
+    return local_url(settings.host, settings.port)
+
+
+def _operator(settings: Settings) -> Callable[[], str]:
+    """Makes a token for each look, so that none has to live for as long as somebody watches."""
+    if settings.token_secret is None and not StateFolder.is_at(settings.state_dir):
+        raise StartupError(
+            f"no token secret: AGIO_TOKEN_SECRET is not set, and {settings.state_dir} is no state "
+            "folder of `agio up`; or give a --token"
+        )
+    tokens = Tokens(token_secret(settings))
+    return partial(tokens.issue, "agio-inspect", Role.OPERATOR, "demo", INSPECT_TOKEN_S)
+
+
+def _number(kind: type[N], least: N, most: N) -> Callable[[str], N]:
+    """Reads an option that is a number in these bounds."""
+
+    def read(text: str) -> N:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = None
+        if number is None or not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
+        return number
+
+    return read
 
 
 def _settings(_arguments: argparse.Namespace, _read: Settings) -> int:

@@ -1,15 +1,21 @@
 """The command `agio`: what each subcommand prints, and one line for each thing that is wrong."""
 
 import stat
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from app import cli, config
-from app.identity.model import Identity
+from app.http.schemas import TreeAnswer
+from app.identity.model import Identity, Role
 from app.identity.tokens import TTL_SECONDS_MAX, Tokens
 from app.telemetry import events
+from tests.app.inspect.trees import actor, supervisor
 
 SECRET = "a secret of the tests, at least 32 bytes long"
 
@@ -114,7 +120,9 @@ def test_serve_needs_a_token_secret(
     assert "AGIO_TOKEN_SECRET" in _failed(capsys, "serve")
 
 
-@pytest.mark.parametrize("command", ["serve", "up", "migrate", "token buyer", "ledger check"])
+@pytest.mark.parametrize(
+    "command", ["serve", "up", "migrate", "token buyer", "ledger check", "inspect"]
+)
 def test_a_wrong_setting_stops_every_command(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -228,3 +236,112 @@ def test_a_line_that_cannot_be_is_refused(
     """What the database would not take is refused before it is asked."""
     assert _failed(capsys, "line", "add", *arguments)
     assert not own_state.exists()
+
+
+@pytest.fixture
+def inspected() -> Iterator[str]:
+    """The URL of somebody who shows the same small tree to whoever has a token of an operator."""
+    tree = supervisor("agio", "rest_for_one", actor("hub", mailbox={"waiting": 3, "peak": 12}))
+    body = msgspec.json.encode(TreeAnswer("agio", 300.0, tree))
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = Tokens(SECRET).verify(self.headers["authorization"].removeprefix("Bearer "))
+            is_operator = isinstance(found, Identity) and found.role is Role.OPERATOR
+            self.send_response(200 if is_operator else 403)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+def test_inspect_prints_one_picture_where_there_is_no_terminal(
+    inspected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a token of its own making, which nobody sees."""
+    monkeypatch.setenv("AGIO_TOKEN_SECRET", SECRET)
+    assert cli.main(["inspect", "--url", inspected]) == 0
+    assert capsys.readouterr() == (
+        f"""\
+Agio at {inspected}, up 5 min
+1 supervisor, 1 actor, 0 tasks, 0 restarts, 3 messages waiting
+
+  NAME   KIND          STATE      AGE  RESTARTS  MAILBOX  PEAK
+  agio   rest_for_one  running  5 min         0
+  └ hub  actor         running  5 min         0     3/64    12
+""",
+        "",
+    )
+
+
+def test_inspect_finds_the_node_by_its_settings(
+    inspected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where it listens, or where this machine finds it when it listens everywhere."""
+    monkeypatch.setenv("AGIO_TOKEN_SECRET", SECRET)
+    monkeypatch.setenv("AGIO_HOST", "0.0.0.0")  # noqa: S104 - nothing listens there
+    monkeypatch.setenv("AGIO_PORT", inspected.rpartition(":")[2])
+    assert cli.main(["inspect", "--once"]) == 0
+    assert f"Agio at {inspected}, " in capsys.readouterr().out
+
+
+def test_inspect_prints_the_answer_as_json(
+    inspected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For programs; a token that is given is used, and no secret is needed."""
+    token = Tokens(SECRET).issue("ann", Role.OPERATOR, "demo", 60)
+    assert cli.main(["inspect", "--url", inspected, "--json", "--token", token]) == 0
+    answer = msgspec.json.decode(capsys.readouterr().out, type=TreeAnswer)
+    assert [path for path, _ in answer.tree.walk()] == ["agio", "agio/hub"]
+
+
+def test_inspect_does_not_show_a_token_that_is_refused(
+    inspected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says that it was."""
+    token = Tokens(SECRET).issue("bob", Role.BUYER, "demo", 60)
+    assert token not in _failed(capsys, "inspect", "--url", inspected, "--token", token)
+
+
+def test_inspect_needs_a_secret_and_makes_none(
+    own_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One made now would be no running node's."""
+    assert "no token secret" in _failed(capsys, "inspect")
+    assert not own_state.exists()
+
+
+def test_inspect_cannot_guess_a_port(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A node that took any free port is to be named."""
+    monkeypatch.setenv("AGIO_PORT", "0")
+    assert "--url" in _failed(capsys, "inspect")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--every", "0"],
+        ["--every", "nan"],
+        ["--every", "soon"],
+        ["--children", "-1"],
+        ["--children", "101"],
+    ],
+)
+def test_inspect_takes_numbers_within_bounds(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says which."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["inspect", *arguments])
+    assert caught.value.code == 2
+    assert "is not a number from" in capsys.readouterr().err
