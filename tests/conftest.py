@@ -20,10 +20,10 @@ import trio
 from hypothesis import HealthCheck, settings
 
 from actors import run_root
+from actors.step_watch import run_watched
 from app.storage import Annex, Database
 from tests.support.databases import Databases
 from tests.support.folders import folder_for_servers
-from tests.support.loop_watch import run_watched
 
 # No test is timed, least of all on a machine that others use: an example may take what it takes.
 settings.register_profile("agio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,9 +32,10 @@ settings.load_profile("agio")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have every trio test run under the watch for blocked loops."""
+    """Have every trio test run under the watch for blocked loops, unless it names its own run."""
     for item in items:
-        if item.get_closest_marker("trio") is not None:
+        runs = [marker.kwargs.get("run", trio.run) for marker in item.iter_markers("trio")]
+        if runs and all(run is trio.run for run in runs):
             item.add_marker(pytest.mark.trio(run=run_watched), append=False)
 
 

@@ -16,6 +16,7 @@ import trio
 
 from app.identity.model import Role
 from app.identity.tokens import Tokens
+from tests.support.no_tls import NO_TLS
 
 _ROOT: Final = Path(__file__).parents[2]
 # Imports, migrations checked, the pool filled: about a second; these machines are shared.
@@ -76,6 +77,7 @@ def client(server: AgioServer, role: str, name: str | None = None) -> httpx.Asyn
         headers={"Authorization": f"Bearer {token(role, name)}"},
         timeout=30,
         limits=httpx.Limits(max_connections=256),
+        verify=NO_TLS,
     )
 
 

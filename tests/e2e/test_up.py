@@ -13,6 +13,7 @@ import trio
 
 from tests.e2e.node import node_client
 from tests.e2e.up import agio, agio_up
+from tests.support.no_tls import NO_TLS
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -40,16 +41,21 @@ async def gone(state: Path) -> None:
             await trio.to_thread.run_sync(os.sched_yield)
 
 
+def bearer(token: str) -> dict[str, str]:
+    """Who asks."""
+    return {"Authorization": f"Bearer {token}"}
+
+
 async def listings(url: str, token: str) -> dict[str, int]:
     """Stock by listing of the demo sale."""
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
+    async with httpx.AsyncClient(headers=bearer(token), verify=NO_TLS) as http:
         answer = await http.get(f"{url}/v1/sales/demo", timeout=30)
     return {each["id"]: each["stock"] for each in answer.json()["listings"]}
 
 
 async def buy(url: str, token: str, key: str) -> httpx.Response:
     """One mug."""
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
+    async with httpx.AsyncClient(headers=bearer(token), verify=NO_TLS) as http:
         return await http.post(
             f"{url}/v1/transactions",
             json={
