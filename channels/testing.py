@@ -41,15 +41,7 @@ from channels.channel import ChannelFactory
 from channels.endpoint import Endpoint
 from channels.hub import Hub
 from channels.limits import Limits
-from channels.protocol import (
-    CLOSE,
-    ERROR,
-    HEARTBEAT,
-    JOIN,
-    LEAVE,
-    REPLY,
-    SOCKET_TOPIC,
-)
+from channels.protocol import CLOSE, ERROR, HEARTBEAT, JOIN, LEAVE, REPLY, SOCKET_TOPIC
 from channels.router import Router
 from channels.serializer import Envelope, Ref
 from channels.session import SocketHandler
