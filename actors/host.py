@@ -82,7 +82,13 @@ class Plan(Generic[M]):
 
     def __call__(self, life: Lifeline) -> Awaitable[None]:
         """One life, to be awaited. Returns after an end in peace, raises what crashed it."""
-        host = Host(self, self.factory(), life)
+        try:
+            actor = self.factory()
+        except Exception as crash:
+            if isinstance(life.legacy, Address):  # somebody may wait there
+                life.legacy.leave(NOTHING, End.CRASH, crash)
+            raise
+        host = Host(self, actor, life)
         return host.run_with_tasks() if host.actor.runs_tasks else host.run()
 
 
