@@ -15,6 +15,7 @@ Stopping asks all children at once; each has its own time.
 """
 
 import contextvars
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -193,6 +194,10 @@ class DynamicSupervisor:
     def mail(self) -> MailboxStatistics | None:
         """It has no mailbox."""
         return None
+
+    def lives(self) -> Iterator[Child]:
+        """The lives of its children, in the order of start."""
+        return (keeper.life for keeper in self._keepers.values() if keeper.life is not None)
 
     def __repr__(self) -> str:
         return f"<DynamicSupervisor {self.name} [{len(self._keepers)} of {self._max_children}]>"

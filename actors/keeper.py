@@ -51,7 +51,12 @@ class Keeper:
     @property
     def value(self) -> object:
         """What the child gave to `ready`, while it lives."""
-        return None if self._child is None or self._child.ended else self._child.value
+        return None if self.life is None else self.life.value
+
+    @property
+    def life(self) -> Child | None:
+        """The life there is, between an end and the next beginning none."""
+        return None if self._child is None or self._child.ended else self._child
 
     async def first_ready(self) -> Any:
         """Wait until the first start is over.

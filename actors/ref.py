@@ -293,6 +293,10 @@ class Ref(Generic[M]):
         """Its mailbox."""
         return self.statistics()
 
+    def lives(self) -> tuple[Lifeline, ...]:
+        """An actor has no children."""
+        return ()
+
     # For the actor's host.
 
     @property

@@ -1,13 +1,11 @@
 """The top of a tree: what runs a supervisor that has no supervisor above it."""
 
-from functools import partial
 from typing import Protocol
 
 import trio
 
 from actors.spec import Lifeline
 from actors.system import System
-from actors.tree import Vitals
 
 
 class Supervised(Protocol):
@@ -43,7 +41,7 @@ async def run_root(
     life = Lifeline(getattr(supervisor, "name", "root"), system=system)
     life.on_ready(lambda: task_status.started(life.value))
     trouble: BaseException | None = None
-    system.show(partial(_look, life))
+    system.show(life)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(system.timers.run)
@@ -59,10 +57,6 @@ async def run_root(
     # Raised out here, because in there the nursery would wrap it.
     if trouble is not None:
         raise trouble
-
-
-def _look(life: Lifeline, children_max: int) -> Vitals:
-    return life.vitals(children_max)
 
 
 async def _stop_when(stop: trio.Event, life: Lifeline) -> None:

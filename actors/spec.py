@@ -1,6 +1,6 @@
 """What a supervisor is told about a child, and what a child is handed by its supervisor."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
@@ -63,6 +63,9 @@ class Subject(Protocol):
 
     def mail(self) -> MailboxStatistics | None:
         """Its mailbox, where it has one."""
+
+    def lives(self) -> "Iterable[Lifeline]":
+        """The lives of its children, in the order of start."""
 
 
 class Legacy(Protocol):
@@ -232,6 +235,15 @@ class Lifeline:
             children=(*children, *parts),
             hidden=hidden,
         )
+
+    def walk(self, path: str = "") -> "Iterator[tuple[str, Lifeline]]":
+        """This life and all below it, each with its path: names joined by slashes."""
+        here = f"{path}/{self.name}" if path else self.name
+        yield here, self
+        for child in () if self.subject is None else self.subject.lives():
+            yield from child.walk(here)
+        for part in (self._parts or {}).values():
+            yield from part.walk(here)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} [{self.state}]>"

@@ -3,11 +3,12 @@
 Here is what it is told and asked; what it decides is in `supervision`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from actors.child import Child
 from actors.errors import ActorDown
 from actors.mailbox import MailboxStatistics
 from actors.restart_state import Backoff, Intensity
@@ -195,6 +196,10 @@ class Supervisor:
     def mail(self) -> MailboxStatistics | None:
         """It has no mailbox."""
         return None
+
+    def lives(self) -> Iterator[Child]:
+        """The lives of its children, in the order of start."""
+        return (each.child for each in self._slots() if each.child and not each.child.ended)
 
     def statistics(self) -> SupervisorStatistics:
         """What it does now."""

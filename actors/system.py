@@ -5,9 +5,9 @@ lifelines. So there is nothing global: two trees in one process share nothing.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from actors.events import Emit, drop_event
 from actors.limits import TREE_CHILDREN_MAX
@@ -15,6 +15,22 @@ from actors.mailbox import Tally
 from actors.quarantine import Quarantine
 from actors.timers import Timers
 from actors.tree import Vitals
+
+
+class Living(Protocol):
+    """A life in the tree, as whoever looks at the tree sees it."""
+
+    name: str
+    """Its own, among its siblings."""
+
+    def vitals(self, children_max: int) -> Vitals:
+        """It and what is below it, as plain data."""
+
+    def walk(self) -> "Iterator[tuple[str, Living]]":
+        """It and all below it, each with its path: names joined by slashes."""
+
+    def crash(self, error: Exception) -> None:
+        """End it at once, as if this error had left it. Not for the root, nor for a part."""
 
 
 class System:
@@ -28,7 +44,7 @@ class System:
         tally: messages that nobody handled.
     """
 
-    __slots__ = ("_look", "chance", "emit", "quarantine", "tally", "timers")
+    __slots__ = ("_root", "chance", "emit", "quarantine", "tally", "timers")
 
     def __init__(self, emit: Emit = drop_event, *, chance: random.Random | None = None) -> None:
         self.emit: Final = emit
@@ -36,7 +52,7 @@ class System:
         self.chance: Final = chance or random.Random()  # noqa: S311 - jitter is no secret
         self.quarantine: Final = Quarantine()
         self.tally: Final = Tally()
-        self._look: Callable[[int], Vitals] | None = None
+        self._root: Living | None = None
 
     def tree(self, *, children_max: int = TREE_CHILDREN_MAX) -> Vitals | None:
         """Every supervisor and actor, now; None where no tree runs.
@@ -44,11 +60,19 @@ class System:
         Args:
             children_max: how many children of one supervisor are listed.
         """
-        return None if self._look is None else self._look(children_max)
+        return None if self._root is None else self._root.vitals(children_max)
 
-    def show(self, look: Callable[[int], Vitals] | None) -> None:
-        """For the root: this is how to look at the tree."""
-        self._look = look
+    def lives(self) -> Iterator[tuple[str, Living]]:
+        """Every life there is now, each with its path; none where no tree runs.
+
+        Each is one life: whoever lives there after a restart is another. A look at the tree is
+        `tree`; this is for who wants to do something about one, such as to end it.
+        """
+        return iter(()) if self._root is None else self._root.walk()
+
+    def show(self, root: Living | None) -> None:
+        """For the root: this is the tree."""
+        self._root = root
 
     def statistics(self) -> Tally:
         """What nobody handled, until now."""
