@@ -129,22 +129,22 @@ class Child(Lifeline):
     def ready(self, value: object = None) -> None:
         """Say that the start is over and the next child may start. Once."""
         super().ready(value)
-        self._say("actor.started")
+        self._emit("actor.started")
         self._tell(self)
 
     def _report(self) -> None:
         self.ended = True
         self._ended_at = trio.current_time()
         if self.error is not None:
-            self._say("actor.crashed", error=self.error, ready=self.is_ready)
+            self._emit("actor.crashed", error=self.error, ready=self.is_ready)
         elif self._scope.cancelled_caught and self.spec.shutdown_s > BRUTAL:
             # One that is given no time ends like this as it should, and is not told of.
-            self._say("actor.killed", shutdown_s=self.spec.shutdown_s)
+            self._emit("actor.killed", shutdown_s=self.spec.shutdown_s)
         else:
-            self._say("actor.stopped")
+            self._emit("actor.stopped")
         self._tell(self)
 
-    def _say(self, event: str, **fields: object) -> None:
+    def _emit(self, event: str, **fields: object) -> None:
         told = {"supervisor": self.supervisor, "child": self.name, **fields}
         self.system.emit(event, told)
 

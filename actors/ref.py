@@ -88,6 +88,10 @@ class Inhabitant(Protocol):
     def task(self) -> trio.lowlevel.Task:
         """The task in which it handles messages."""
 
+    @property
+    def actor(self) -> object:
+        """Who lives there."""
+
     def link_broken(self, down: Down) -> None:
         """An actor it is linked to crashed or was killed."""
 
@@ -282,8 +286,8 @@ class Ref(Generic[M]):
 
     @property
     def detail(self) -> str:
-        """Nothing to add."""
-        return ""
+        """The class of who lives there."""
+        return "" if self._inhabitant is None else type(self._inhabitant.actor).__name__
 
     def census(self, children_max: int) -> tuple[tuple[Vitals, ...], int]:
         """An actor has no children."""

@@ -13,7 +13,8 @@ class Vitals:
     Attributes:
         name: its name among its siblings.
         kind: "supervisor", "actor", or "task" for whatever else is supervised.
-        detail: of a supervisor, its strategy, such as "rest_for_one" or "dynamic".
+        detail: of a supervisor, its strategy, such as "rest_for_one" or "dynamic"; of an actor, its
+            class.
         state: "starting", "running", "stopping", "waiting" for its restart, or "ended" for good.
         age_s: seconds since it was last ready; 0 where it does not live.
         restarts: how often it was started again since its supervisor began.

@@ -87,7 +87,8 @@ class VirtualActors(Generic[M]):
         """A supervisor of virtual actors, not running yet.
 
         Args:
-            name: for events and errors; an actor's is this, a slash and its key.
+            name: for events and errors; an actor's is this and a number. Its key stays out of logs
+                and pictures, which show all actors to whoever may look: it may say who somebody is.
             kind: the class of the actors; it has a `stash`.
             make: makes the actor of a key, for each of its lives.
             lives: how they live.
@@ -102,6 +103,7 @@ class VirtualActors(Generic[M]):
             name, max_children=lives.max_live, intensity=lives.intensity
         )
         self._system = System()
+        self._serial = 0
         self._activated = 0
         self._passivated = 0
 
@@ -172,7 +174,9 @@ class VirtualActors(Generic[M]):
         """The address of a key, behind which an actor lives or is starting."""
         address = self._addresses.get(key)
         if address is None:
-            address = _VirtualAddress(self, key, self._kind, self._system)
+            self._serial += 1
+            name = f"{self.name}-{self._serial}"
+            address = _VirtualAddress(self, key, name, self._kind, self._system)
             self.activate(key, address)
             self._addresses[key] = address
         return address.ref
@@ -189,7 +193,7 @@ class VirtualActors(Generic[M]):
         plan = Plan(
             address.ref.name, partial(self._make, key), lives.shutdown_s, idle_s=lives.idle_s
         )
-        spec = ChildSpec(key, plan, lives.restart, lives.shutdown_s, lives.backoff)
+        spec = ChildSpec(plan.name, plan, lives.restart, lives.shutdown_s, lives.backoff)
         self._supervisor.start_child_nowait(spec, legacy=address)
         self._activated += 1
 
@@ -205,9 +209,9 @@ class _VirtualAddress(Address[M]):
     __slots__ = ("_actors", "_key")
 
     def __init__(
-        self, actors: VirtualActors[M], key: str, kind: type[Actor[M]], system: System
+        self, actors: VirtualActors[M], key: str, name: str, kind: type[Actor[M]], system: System
     ) -> None:
-        super().__init__(f"{actors.name}/{key}", kind, actors.name, system)
+        super().__init__(name, kind, actors.name, system)
         self._actors = actors
         self._key = key
 

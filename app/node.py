@@ -25,6 +25,7 @@ from app.events.feed import Feed
 from app.events.relay import Relay
 from app.events.service import EventLog
 from app.http.adapter import quart_app
+from app.http.address import local_url
 from app.http.hypercorn_server import HttpServer
 from app.http.listener import SOCKET_PATH, Bind, Listener
 from app.http.readiness import Readiness
@@ -58,9 +59,6 @@ TREE: Final = Intensity(restarts=10, window_s=60.0)
 # PostgreSQL's absence crashes the feed and the relay once a backoff, for as long as it lasts.
 _PATIENT: Final = Intensity(restarts=200, window_s=60.0)
 _AGAIN: Final = Backoff(first_s=0.1, ceiling_s=2.0, reset_after_s=10.0, jitter=0.2)
-
-# Where a machine finds itself, for addresses that stand for all of its own.
-_OF_ITSELF: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
 
 # Of each part's figures, those that only ever grow: Prometheus takes their rates.
 _SOCKET_COUNTERS: Final = ("opened", "refused", "received", "malformed", "joined", "crashed")
@@ -159,8 +157,7 @@ class Node:
     @property
     def url(self) -> str:
         """Where a browser on this machine finds it."""
-        host = _OF_ITSELF.get(self._settings.host, self._settings.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return local_url(self._settings.host, self.port)
 
     def supervisor(self) -> Supervisor:
         """The supervisor of the node's parts, in the order in which they start."""

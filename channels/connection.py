@@ -310,7 +310,8 @@ class Connection:
         for host in before:
             host.abandon(REPLACED)
         self._serial += 1
-        host = ChannelHost(f"{envelope.topic}#{self._serial}", membership, make, self)
+        # Not named by its topic, which is its members' and not for logs and pictures of the tree.
+        host = ChannelHost(f"channel-{self._serial}", membership, make, self)
         self._hosts[membership] = host
         self._nursery.start_soon(self._start, host, before)
 

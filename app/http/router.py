@@ -20,7 +20,7 @@ from app.http.message import RefusedError, Request, Response
 from app.http.problem import problem
 from app.http.services import Services
 from app.storage.errors import StorageDown
-from app.telemetry.log import fresh_context
+from app.telemetry.trace import trace_of, traced
 
 Handler = Callable[[Services, Request], Awaitable[Response]]
 Observe = Callable[[str, str, int, float], None]
@@ -121,13 +121,14 @@ class Router:
         began = trio.current_time()
         found = self._find(request)
         pattern = next(iter(found.values()))[0].pattern if found else _UNMATCHED
-        with fresh_context(request=new_id("req")):
+        trace = trace_of(request.headers.get("traceparent", ""))
+        with traced(trace):
             response = problem(early) if early else await self._answer(request, found, pattern)
             self._tell(request.method, pattern, response.status, trio.current_time() - began)
         if request.method == "HEAD":
             length = ("Content-Length", str(len(response.body)))
             response = replace(response, headers=(*response.headers, length), body=b"")
-        return replace(response, headers=response.headers + _ALWAYS)
+        return replace(response, headers=(*response.headers, *_ALWAYS, ("Agio-Trace", trace)))
 
     def _find(self, request: Request) -> dict[str, tuple[Route, dict[str, str]]]:
         """The routes of the request's path, by method, each with the path's variable parts."""

@@ -33,6 +33,7 @@ from app.sales.model import SaleJoin
 from app.sales.service import Sales
 from app.socket.refusal import response_of
 from app.storage import StorageDown
+from app.telemetry.trace import traced
 from app.transactions.model import CheckoutRequest, parse_checkout
 from app.transactions.service import Transactions
 from channels.channel import (
@@ -117,7 +118,8 @@ class SaleChannel(Channel):
 
         async def checkout(life: Lifeline) -> None:
             life.ready()
-            await self._checkout(identity, request, reply)
+            with traced(life.name):
+                await self._checkout(identity, request, reply)
 
         try:
             # Cut off at once by a stop: what it waits for has a time of its own to end.

@@ -52,6 +52,30 @@ TABLE: Final = (
         "An actor died with messages unhandled; the callers were told.",
     ),
     _event(
+        "actor.overflowed",
+        "warning",
+        "supervisor actor overflow",
+        "A message found no room in an actor's mailbox, the first since the actor looked at it.",
+    ),
+    _event(
+        "actor.quarantined",
+        "error",
+        "supervisor actor message attempts error",
+        "A message crashed its actor so often that it is not tried again. `message` is its type.",
+    ),
+    _event(
+        "timer.crashed",
+        "error",
+        "error",
+        "What a timer called raised; the other timers go on.",
+    ),
+    _event(
+        "supervisor.shut_down",
+        "info",
+        "supervisor child",
+        "A significant child ended for good, and with it its supervisor, in peace.",
+    ),
+    _event(
         "supervisor.restarted",
         "warning",
         "supervisor child restarts",
@@ -181,8 +205,10 @@ _PAGE: Final = """\
 Each log line is one event: `timestamp` (UTC), `level`, `event` and the event's fields, flat, as one
 JSON object on standard error; on a terminal the same, readable. `AGIO_LOG_LEVEL` says from which
 level on. Each event, logged or not, is counted in the metric `agio_events_total{event="…"}`. Lines
-of level error carry the traceback in `exception`. Lines told while an HTTP request is answered
-carry its id in `request`. Passwords and tokens are taken out of every line.
+of level error carry the traceback in `exception`. Lines told in the course of a request carry its
+`trace`, also where another actor tells them: the trace id of the caller's `traceparent` header, or
+else a new one, which an HTTP response names in `Agio-Trace`; for a checkout on the socket it begins
+with `chk_`. Passwords and tokens are taken out of every line.
 
 This page is printed by `agio events` (`make docs` writes it), from the table in
 `app/telemetry/events.py`.

@@ -1,18 +1,17 @@
 """Structured log lines: JSON on a pipe, readable on a terminal, without secrets on either.
 
 A line has `timestamp` (UTC), `level`, `event` (a name of the table in `events`) and the event's
-fields, flat. `fresh_context` starts a request: fields bound in it are on each line of that request
-and on no other.
+fields, flat, and `trace` if it is told in the course of some work that has one.
 """
 
 import logging
 import traceback
-from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, TextIO
 
 import structlog
 
+from actors import TRACE
 from app.telemetry.redact import redact
 from app.telemetry.sink import Sink
 
@@ -38,7 +37,7 @@ def configure(level: str, stream: TextIO) -> Sink:
         )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _add_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _unfold_error,
@@ -52,23 +51,6 @@ def configure(level: str, stream: TextIO) -> Sink:
     )
     _adopt_libraries()
     return sink
-
-
-@contextmanager
-def fresh_context(**fields: object) -> Iterator[None]:
-    """Within the block log lines carry exactly these fields beside their own.
-
-    What the caller had bound is put aside, and is back after the block: a request does not inherit
-    from the one that happened to start its task.
-    """
-    before = structlog.contextvars.get_contextvars()
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(**fields)
-    try:
-        yield
-    finally:
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(**before)
 
 
 def write_line(level: str, event: str, fields: Mapping[str, object]) -> None:
@@ -91,6 +73,13 @@ class _ToSink:
         self._sink.write(line)
 
     debug = info = warning = error = critical = log = msg
+
+
+def _add_trace(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Any:
+    trace = TRACE.get()
+    if trace is not None:
+        line["trace"] = trace
+    return line
 
 
 def _unfold_error(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Any:

@@ -1,9 +1,9 @@
 """Purchases, for whoever wants to make one or look at one: the socket, HTTP, and recovery.
 
 Theory of operation. A checkout asks the actor of its key, which begins to live with the first who
-asks. The actor is a convenience, the database the truth: where the actor ends before it answered, the state
-is read back; where nothing is there, the checkout begins again, a bounded number of times; where it
-cannot be read, the caller is told to ask again, under the same key.
+asks. The actor is a convenience, the database the truth: where the actor ends before it answered,
+the state is read back; where nothing is there, the checkout begins again, a bounded number of
+times; where it cannot be read, the caller is told to ask again, under the same key.
 
 Recovery is the same thing without a caller. A loop searches the database for open transactions
 that nobody has touched for a while and starts their actors. The first search of a life takes all

@@ -117,7 +117,7 @@ async def test_the_first_message_begins_a_life(world: World) -> None:
         assert ("a", "b") == actors.keys()
         ref = actors.whereis("a")
         assert ref is not None
-        assert "counters/a" == ref.name
+        assert "counters-1" == ref.name
 
 
 async def test_messages_gather_while_one_starts(world: World) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.telemetry.log import configure, fresh_context, write_line
+from app.telemetry.log import configure, write_line
+from app.telemetry.trace import trace_of, traced
 
 
 class Terminal(io.StringIO):
@@ -107,21 +108,36 @@ def test_a_terminal_gets_readable_lines() -> None:
     assert not text.startswith("{")
 
 
-def test_a_context_is_on_every_line_of_its_block() -> None:
-    """Within the block its fields, and none of those outside; after it as before."""
+def test_a_trace_is_on_every_line_of_its_block() -> None:
+    """Within the block its own, and not the one outside; after it as before."""
 
     def work() -> None:
-        with fresh_context(request="a"):
+        with traced("a"):
             write_line("info", "x.done", {})
-            with fresh_context(task="b"):
+            with traced("b"):
                 write_line("info", "x.done", {})
             write_line("info", "x.done", {})
         write_line("info", "x.done", {})
 
-    own = [
-        {k: v for k, v in line.items() if k in {"request", "task"}} for line in _lines("info", work)
-    ]
-    assert own == [{"request": "a"}, {"task": "b"}, {"request": "a"}, {}]
+    assert ["a", "b", "a", None] == [line.get("trace") for line in _lines("info", work)]
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "trace"),
+    [
+        (
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "4bf92f3577b34da6a3ce929d0e0e4736",
+        ),
+        (f"00-{'0' * 32}-00f067aa0ba902b7-01", None),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736", None),
+        ("", None),
+    ],
+)
+def test_a_caller_may_bring_its_trace(traceparent: str, trace: str | None) -> None:
+    """By the W3C's header; what is none gives a trace of our own."""
+    found = trace_of(traceparent)
+    assert trace == found or (trace is None and found.startswith("req_"))
 
 
 @pytest.mark.parametrize("level", ["warning", "error"])
