@@ -91,6 +91,12 @@ async def meet(chance: random.Random) -> list[int]:
     return order
 
 
+async def wait_an_hour(_chance: random.Random) -> float:
+    """The time when it is over."""
+    await trio.sleep(3600)
+    return trio.current_time()
+
+
 BODIES: list[Body] = [cancel_many, expire_many, meet]
 
 
@@ -205,12 +211,7 @@ def test_a_race_is_rare_enough_to_need_the_search() -> None:
 
 def test_time_is_virtual() -> None:
     """An hour passes as soon as nothing else can happen."""
-
-    async def wait(_chance: random.Random) -> float:
-        await trio.sleep(3600)
-        return trio.current_time()
-
-    assert run_seeded(wait, 0) == 3600
+    assert run_seeded(wait_an_hour, 0) == 3600
 
 
 def test_the_body_draws_from_the_seed() -> None:
