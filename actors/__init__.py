@@ -1,12 +1,13 @@
 """A small OTP for trio: supervised actors with bounded mailboxes. Knows neither sockets nor money.
 
 The map, from the bottom. Words: `errors`, `events`, `limits`, `restart_state` and `tree`, all pure.
-Messages: `trace`, `mailbox`, `keep_latest`, `call`, `quarantine`. Time: `timer_wheel`, which is
-pure, and `timers`. What a tree shares: `system`. Supervision: `spec` (what a supervisor and a child
-tell each other), `child` (one life of one child), `slot`, `supervision` and `supervisor` (who
-restarts whom, in order), `keeper` and `dynamic`, `partitioned`, `root` (the top of a tree). Actors:
-`ref` (how others reach one), `belongings`, `actor` (what an application writes), `address`, `host`
-(what runs it), `registry`, `groups`, `virtual`. For tests: `testing`, `seeded`, `step_watch`.
+Messages: `trace`, `mailbox`, `mailbox_statistics`, `keep_latest`, `call`, `quarantine`. Time:
+`timer_wheel`, which is pure, and `timers`. What a tree shares: `system`. Supervision: `spec` (what
+a supervisor and a child tell each other), `child` (one life of one child), `slot`, `supervision`
+and `supervisor` (who restarts whom, in order), `keeper` and `dynamic`, `partitioned`, `root` (the
+top of a tree). Actors: `ref` (how others reach one), `belongings`, `actor` (what an application
+writes), `address`, `host` (what runs it), `registry`, `groups`, `virtual`. For tests: `testing`,
+`seeded`, `step_watch`.
 """
 
 from actors.actor import Actor as Actor
@@ -34,9 +35,9 @@ from actors.groups import Groups as Groups
 from actors.groups import GroupsStatistics as GroupsStatistics
 from actors.host import actor_child as actor_child
 from actors.mailbox import Mailbox as Mailbox
-from actors.mailbox import MailboxStatistics as MailboxStatistics
 from actors.mailbox import Overflow as Overflow
-from actors.mailbox import Tally as Tally
+from actors.mailbox_statistics import MailboxStatistics as MailboxStatistics
+from actors.mailbox_statistics import Tally as Tally
 from actors.partitioned import PartitionSupervisor as PartitionSupervisor
 from actors.quarantine import Quarantine as Quarantine
 from actors.quarantine import Quarantined as Quarantined

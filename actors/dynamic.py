@@ -32,7 +32,7 @@ from actors.errors import (
     caused,
 )
 from actors.keeper import Keeper
-from actors.mailbox import MailboxStatistics
+from actors.mailbox_statistics import MailboxStatistics
 from actors.restart_state import Backoff, Failure, Intensity, Window
 from actors.spec import INFINITE, ChildSpec, Legacy, Lifeline, Restart
 from actors.tree import Vitals

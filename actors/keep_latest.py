@@ -7,7 +7,8 @@ changes all the time is not put off for ever.
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
-from actors.mailbox import Mailbox, Overflow, Owner, Tally
+from actors.mailbox import Mailbox, Overflow, Owner
+from actors.mailbox_statistics import Tally
 
 M = TypeVar("M")
 

@@ -23,7 +23,8 @@ import trio
 
 from actors.call import Call
 from actors.errors import ActorDown, CallTimeout, MailboxClosed, MailboxFull, caused
-from actors.mailbox import Mailbox, MailboxStatistics, Overflow
+from actors.mailbox import Mailbox, Overflow
+from actors.mailbox_statistics import MailboxStatistics
 from actors.spec import Lifeline
 from actors.trace import TRACE, Envelope
 from actors.tree import Vitals

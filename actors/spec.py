@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeAlias
 import trio
 
 from actors.limits import SHUTDOWN_S
-from actors.mailbox import MailboxStatistics
+from actors.mailbox_statistics import MailboxStatistics
 from actors.restart_state import Backoff
 from actors.system import System
 from actors.tree import Vitals

@@ -10,7 +10,7 @@ from typing import Any
 
 from actors.child import Child
 from actors.errors import ActorDown
-from actors.mailbox import MailboxStatistics
+from actors.mailbox_statistics import MailboxStatistics
 from actors.restart_state import Backoff, Intensity
 from actors.slot import Slot
 from actors.spec import INFINITE, AutoShutdown, ChildSpec, Lifeline, Restart, Strategy

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from actors.events import Emit, drop_event
 from actors.limits import TREE_CHILDREN_MAX
-from actors.mailbox import Tally
+from actors.mailbox_statistics import Tally
 from actors.quarantine import Quarantine
 from actors.timers import Timers
 from actors.tree import Vitals

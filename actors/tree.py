@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from actors.mailbox import MailboxStatistics
+from actors.mailbox_statistics import MailboxStatistics
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ _PURE: Final = (
     "actors/timer_wheel.py",
     "actors/tree.py",
     "actors/events.py",
+    "actors/mailbox_statistics.py",
     "app/domain/*.py",
 )
 _IMPURE: Final = ("trio", "asyncio", "asyncpg", "redis", "app.storage", "socket", "threading")
