@@ -54,11 +54,14 @@ class Registry:
     async def wait_for(self, name: str) -> Ref[Any]:
         """The living actor of this name, as soon as there is one; it may not be ready yet."""
         await trio.lowlevel.checkpoint()
-        while True:
-            ref = self._refs.get(name)
-            if ref is not None:
-                return ref
-            await self._awaited.setdefault(name, trio.Event()).wait()
+        while (ref := self._refs.get(name)) is None:
+            awaited = self._awaited.setdefault(name, trio.Event())
+            try:
+                await awaited.wait()
+            finally:
+                if not (awaited.is_set() or awaited.statistics().tasks_waiting):
+                    del self._awaited[name]  # nobody waits for it any more
+        return ref
 
     def names(self) -> tuple[str, ...]:
         """All names in use, in the order they were taken."""

@@ -82,7 +82,7 @@ async def test_nonsignificant_transient(auto_shutdown: AutoShutdown, journal: Jo
 async def test_significant_terminated(
     auto_shutdown: AutoShutdown, restart: Restart, journal: Journal
 ) -> None:
-    """OTP supervisor_SUITE: significant_temporary, significant_transient. One terminated by hand."""
+    """OTP supervisor_SUITE: significant_temporary, significant_transient. Terminated by hand."""
     # That was not its own end, so it counts for nothing.
     a, b = Part(journal, "a"), Part(journal, "b")
     specs = [significant(part, restart) for part in (a, b)]
