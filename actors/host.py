@@ -193,7 +193,7 @@ class Host(Generic[M]):
         assert ref is not self._ref, f"{self._ref} links itself"
         if not ref.alive:
             self._ref.link_broken(ref.down)
-        elif ref not in self._ref.links:
+        elif self._ref.alive and ref not in self._ref.links:  # a crash that was is not shared
             Link(self._ref, ref)
 
     def unlink(self, ref: Ref[Any]) -> None:
