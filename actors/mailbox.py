@@ -257,8 +257,8 @@ class Mailbox(Generic[M]):
         self._queue = returned + self._queue
 
     def waiting(self) -> tuple[M, ...]:
-        """What waits, the oldest first; what was taken is not among it."""
-        return tuple(self._queue)
+        """What waits, and then what writers in line bring; what was taken is not among it."""
+        return (*self._queue, *(self._writers or {}).values())
 
     def set_aside(self) -> None:
         """Count a message that was taken as quarantined instead."""

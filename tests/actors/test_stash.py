@@ -331,3 +331,22 @@ async def test_a_killed_life_puts_back_what_it_had_in_hand(autojump_clock: MockC
         assert "yes" == await ref.call(answer("yes"), deadline_s=5)
     assert 2 == len(set(map(id, lives)))
     assert 0 == autojump_clock.current_time()
+
+
+async def test_a_call_still_in_line_is_not_put_aside(autojump_clock: MockClock) -> None:
+    """A caller that waits for room through a crash is answered by the next life."""
+
+    class Narrow(Stasher):
+        capacity = 1
+
+    answers: list[object] = []
+    async with stasher(Narrow, backoff=PAUSE) as (_, ref), trio.open_nursery() as nursery:
+
+        async def ask(number: int) -> None:
+            answers.append(await ref.call(answer(number), deadline_s=5))
+
+        ref.cast(Note([], crashes=1))
+        for number in range(3):
+            nursery.start_soon(ask, number)
+            await wait_all_tasks_blocked()
+    assert ([0, 1, 2], 1) == (answers, autojump_clock.current_time())
