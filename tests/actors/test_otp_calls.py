@@ -158,6 +158,8 @@ async def test_send_request(autojump_clock: MockClock) -> None:
 @pytest.mark.parametrize("victim", [None, "b"])
 async def test_send_request_reqid_collection(victim: str | None, autojump_clock: MockClock) -> None:
     """OTP gen_server_SUITE: send_request_*_reqid_collection. Each answer finds its call."""
+    # They are send_request_receive_reqid_collection, send_request_wait_reqid_collection and
+    # send_request_check_reqid_collection; a nursery does here what collections do there.
     notes: list[str] = []
     tree = DynamicSupervisor("dyn", max_children=3)
     async with running(tree):

@@ -72,8 +72,9 @@ async def test_one_for_one(strategy: Strategy, expected: str, journal: Journal) 
 async def test_one_for_one_escalation(
     strategy: Strategy, first: str, lives: tuple[int, int], journal: Journal
 ) -> None:
-    """OTP supervisor_SUITE: one_for_one_escalation, the same of one_for_all and rest_for_one."""
-    # A child that cannot restart, after its own failure or another's, ends the supervisor.
+    """OTP supervisor_SUITE: one_for_one_escalation. Who gives up when a restart fails."""
+    # Also one_for_all_escalation and rest_for_one_escalation: a child that cannot restart, after
+    # its own failure or another's, ends the supervisor.
     parts = {name: Part(journal, name) for name in "ab"}
     a, b = parts.values()
 
@@ -95,9 +96,9 @@ async def test_one_for_one_escalation(
 async def test_one_for_all_other_child_fails_restart(
     strategy: Strategy, expected: str, journal: Journal
 ) -> None:
-    """OTP supervisor_SUITE: one_for_all_other_child_fails_restart, the same of rest_for_one."""
-    # Where a later child fails to come back, one_for_all stops the earlier one that did come back,
-    # and rest_for_one leaves it.
+    """OTP supervisor_SUITE: one_for_all_other_child_fails_restart. Who is started again."""
+    # Also rest_for_one_other_child_fails_restart. Where a later child fails to come back,
+    # one_for_all stops the earlier one that did come back, and rest_for_one leaves it.
     a, b = (Part(journal, name) for name in "ab")
     async with running(supervisor(a, b, strategy=strategy, restarts=3)):
         journal.take()
