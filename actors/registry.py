@@ -59,8 +59,10 @@ class Registry:
             try:
                 await awaited.wait()
             finally:
-                if not (awaited.is_set() or awaited.statistics().tasks_waiting):
-                    del self._awaited[name]  # nobody waits for it any more
+                # Many may give up in one moment: one of them forgets it, and none a newer wish.
+                mine = self._awaited.get(name) is awaited
+                if mine and not awaited.statistics().tasks_waiting:
+                    del self._awaited[name]
         return ref
 
     def names(self) -> tuple[str, ...]:
