@@ -48,14 +48,9 @@ class KeepLatestMailbox(Mailbox[M]):
             MailboxClosed: nobody will read it.
         """
         key = None if self.closed else self._key_of(message)
-        if key is None:
-            return super().put_nowait(message)
-        place = self._places.get(key)
-        if place is not None:
-            self._replace(place - self._shifted, message)
-            return True
-        super().put_nowait(message)  # which may drop the oldest
-        self._places[key] = len(self._queue) - 1 + self._shifted
+        if not self._replaces(key, message):
+            super().put_nowait(message)  # which may drop the oldest
+            self._note(key)
         return True
 
     def take(self) -> list[M]:
@@ -65,20 +60,39 @@ class KeepLatestMailbox(Mailbox[M]):
         return super().take()
 
     def put_back(self, messages: Sequence[M] = ()) -> None:
-        """Give back what was taken and not handled; it goes before what came since."""
-        self._shifted -= len(messages) + len(self._batch)
-        super().put_back(messages)
+        """Give back what was taken and not handled; it goes before what came since.
 
-    def _replace(self, place: int, message: M) -> None:
+        Where a later one of its key came since, that one takes its place.
+        """
+        super().put_back(messages)
+        came, self._queue = self._queue, []
+        self._places.clear()
+        self._shifted = 0
+        for message in came:
+            key = self._key_of(message)
+            if not self._replaces(key, message):
+                self._queue.append(message)
+                self._note(key)
+
+    def _note(self, key: Hashable | None) -> None:
+        """The last message has this key."""
+        if key is not None:
+            self._places[key] = len(self._queue) - 1 + self._shifted
+
+    def _replaces(self, key: Hashable | None, message: M) -> bool:
+        """Put a message in the place of the one of its key. False where none waits."""
+        place = None if key is None else self._places.get(key)
+        if place is None:
+            return False
+        place -= self._shifted
         replaced, self._queue[place] = self._queue[place], message
         for tally in self._tallies():
             tally.replaced += 1
         if self._owner is not None:
             self._owner.dropped(replaced)
+        return True
 
     def _drop_oldest(self) -> None:
-        key = self._key_of(self._queue[0])
-        if key is not None and self._places.get(key) == self._shifted:
-            del self._places[key]
+        self._places.pop(self._key_of(self._queue[0]), None)
         self._shifted += 1
         super()._drop_oldest()
