@@ -53,6 +53,7 @@ from actors.restart_state import Failure as Failure
 from actors.restart_state import Intensity as Intensity
 from actors.root import Supervised as Supervised
 from actors.root import run_root as run_root
+from actors.root import running as running
 from actors.spec import BRUTAL as BRUTAL
 from actors.spec import INFINITE as INFINITE
 from actors.spec import AutoShutdown as AutoShutdown

@@ -1,10 +1,14 @@
 """The top of a tree: what runs a supervisor that has no supervisor above it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Protocol
 
 import trio
 
-from actors.spec import Lifeline
+from actors.spec import ChildSpec, Lifeline
+from actors.supervisor import Supervisor
 from actors.system import System
 
 
@@ -57,6 +61,29 @@ async def run_root(
     # Raised out here, because in there the nursery would wrap it.
     if trouble is not None:
         raise trouble
+
+
+@asynccontextmanager
+async def running(
+    tree: Supervised | ChildSpec, system: System | None = None
+) -> AsyncIterator[System]:
+    """Run a tree while the block runs, then stop it in order. Gives its system.
+
+    Args:
+        tree: a supervisor, anything else with a supervised life, or one child, which is given a
+            supervisor named `root`.
+        system: what the tree shares; by default one of its own, which tells nobody.
+
+    Raises:
+        ExceptionGroup: of what `run_root` raises, and of what leaves the block.
+    """
+    system = system or System()
+    root = Supervisor("root", [tree]) if isinstance(tree, ChildSpec) else tree
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(run_root, root, system=system, stop=stop))
+        yield system
+        stop.set()
 
 
 async def _stop_when(stop: trio.Event, life: Lifeline) -> None:

@@ -21,7 +21,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar, Final, Self, TypeVar, cast
 
 import trio
@@ -31,9 +30,8 @@ from actors.actor import Actor
 from actors.call import NO_REPLY, Reply
 from actors.host import actor_child
 from actors.ref import Down
-from actors.root import Supervised, run_root
+from actors.root import running as running
 from actors.spec import ChildSpec, Lifeline, Restart
-from actors.supervisor import Supervisor
 from actors.system import Living, System
 
 T = TypeVar("T")
@@ -45,26 +43,6 @@ PATIENCE_S: Final = 60.0
 
 
 # Trees --------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def running(
-    tree: Supervised | ChildSpec, system: System | None = None
-) -> AsyncIterator[System]:
-    """Run a tree while the block runs, then stop it in order. Gives its system.
-
-    Args:
-        tree: a supervisor, anything else with a supervised life, or one child, which is given a
-            supervisor named `root`.
-        system: what the tree shares; by default one of its own, which tells nobody.
-    """
-    system = system or System()
-    root = Supervisor("root", [tree]) if isinstance(tree, ChildSpec) else tree
-    stop = trio.Event()
-    async with trio.open_nursery() as nursery:
-        await nursery.start(partial(run_root, root, system=system, stop=stop))
-        yield system
-        stop.set()
 
 
 def life_at(system: System, path: str) -> Living:
