@@ -69,11 +69,15 @@ docs: $(READY) ## Write the pages that are printed from tables in the code
 	@$(BIN)/python -m app.cli settings > docs/settings.md
 	@$(BIN)/python -m app.cli events > docs/events.md
 
-# An index that pip is set up with reaches uv through the environment: no file ever names one.
+.PHONY: bench-actors
+bench-actors: $(READY) ## Measure actors beside bare trio, as ratios; ARGS=--quick takes 20 s
+	@$(BIN)/python -m bench.actors $(ARGS)
+
 .PHONY: bench-annex
 bench-annex: $(READY) ## Measure what crossing to the annex costs, as ratios
 	@$(BIN)/python -m bench.annex
 
+# An index that pip is set up with reaches uv through the environment: no file ever names one.
 .PHONY: lock
 lock: ## Pin the requirements anew, for all platforms and Python versions, with hashes
 	@test -x $(UV)/uv || { $(PYTHON) -m venv build/uv && $(UV)/pip install -qq uv; }

@@ -3,21 +3,23 @@
     make bench-annex
 
 Each figure is the median of five rounds in which the two sides take turns, so that a machine that
-slows down slows both.
+slows down slows both; the extremes of the ratio follow in brackets.
 """
 
-import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import trio
 
-from actors import ChildSpec, Supervisor, run_root
+from actors import ChildSpec, Supervisor
 from app.storage import Annex, Database, ReadConnection, WriteConnection
+from bench.ratio import medians, ratio, take_turns
 from bench.servers import postgres
+from bench.trees import running
 
 _ROUNDS: Final = 5
 _SECONDS: Final = 1.0
@@ -49,12 +51,10 @@ async def _compare(
     callers: int = _CALLERS,
 ) -> None:
     """Print both rates and their ratio."""
-    rounds = [
-        (await _rate(ours[1], callers), await _rate(other[1], callers)) for _ in range(_ROUNDS)
-    ]
-    ratio = statistics.median(mine / its for mine, its in rounds)
-    mine, its = (statistics.median(each) for each in zip(*rounds, strict=True))
-    print(f"{title}: {ours[0]} {mine:,.0f}/s, {other[0]} {its:,.0f}/s, ratio {ratio:.2f}")
+    sides = [partial(_rate, ours[1], callers), partial(_rate, other[1], callers)]
+    rounds = await take_turns(_ROUNDS, sides)
+    mine, its = medians(rounds)
+    print(f"{title}: {ours[0]} {mine:,.0f}/s, {other[0]} {its:,.0f}/s, ratio {ratio(rounds, 0, 1)}")
 
 
 async def _one(conn: ReadConnection) -> object:
@@ -69,18 +69,8 @@ async def _five(conn: WriteConnection) -> None:
 @asynccontextmanager
 async def _database(annex: Annex, url: str, pool_size: int) -> AsyncIterator[Database]:
     database = Database(annex, url, pool_size=pool_size)
-    stop = trio.Event()
-    async with trio.open_nursery() as nursery:
-
-        async def run(*, task_status: trio.TaskStatus[object]) -> None:
-            tree = Supervisor("database", [ChildSpec("database", database.run)])
-            await run_root(tree, stop=stop, task_status=task_status)
-
-        await nursery.start(run)
-        try:
-            yield database
-        finally:
-            stop.set()
+    async with running(Supervisor("database", [ChildSpec("database", database.run)])):
+        yield database
 
 
 async def main() -> None:

@@ -2,15 +2,13 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import trio
-
-from actors import ChildSpec, Supervisor, run_root
+from actors import ChildSpec, Supervisor
 from app.storage import Annex
 from app.storage.embedded import EmbeddedPostgres, StateFolder
+from bench.trees import running
 
 
 @contextmanager
@@ -31,10 +29,5 @@ async def postgres() -> AsyncIterator[tuple[Annex, str]]:
         tree = Supervisor(
             "bench", [ChildSpec("postgres", server.run), ChildSpec("annex", annex.run)]
         )
-        stop = trio.Event()
-        async with trio.open_nursery() as nursery:
-            await nursery.start(partial(run_root, tree, stop=stop))
-            try:
-                yield annex, server.url
-            finally:
-                stop.set()
+        async with running(tree):
+            yield annex, server.url
