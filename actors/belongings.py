@@ -10,12 +10,19 @@ from actors.timers import Timers
 from actors.trace import TRACE
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Tick:
-    """A signal: the message of a timer, and the trace of the work in which it was set."""
+    """A signal: the message of a timer.
+
+    Attributes:
+        message: what it brings.
+        trace: that of the work in which the timer was set.
+        waits: of one that is signalled again and again, whether the reader has not come to it.
+    """
 
     message: Any
     trace: object | None = None
+    waits: bool = False
 
 
 class Held(Protocol):
@@ -82,7 +89,7 @@ class Belongings:
     def every(self, period_s: float, message: object) -> Belonging:
         """Have a message signalled every so many seconds, unless the last one still waits."""
         belonging = self._new()
-        tick = Tick(message)  # one object for all, so that it is known when it still waits
+        tick = Tick(message)  # one object for all, which knows whether it still waits
         belonging.holds(self._timers.every(period_s, partial(self._again, tick)))
         return belonging
 
@@ -119,5 +126,6 @@ class Belongings:
 
     def _again(self, tick: Tick) -> None:
         """A reader that is slower than its timer gets one tick at a time, and no heap of them."""
-        if not self._mailbox.has_signal(tick):
+        if not tick.waits:
+            tick.waits = True
             self._mailbox.signal(tick)

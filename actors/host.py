@@ -248,6 +248,7 @@ class Host(Generic[M]):
         await self.actor.started()
         self.life.ready(ref)
         self._owes_goodbye = True
+        self._leave_behind(None)  # what was inherited is taken: nobody inherits it twice
         if plan.idle_s is not None:
             self._own().stop_when_idle(plan.idle_s, self)
 
@@ -288,6 +289,7 @@ class Host(Generic[M]):
             if self._mailbox.interrupted:
                 return
             if isinstance(signal, Tick):
+                signal.waits = False
                 await self._open(Envelope(signal.message, signal.trace))
             else:
                 await self.actor.handle_down(signal)
@@ -300,7 +302,7 @@ class Host(Generic[M]):
         self._owes_goodbye = False
         self._in_hand = NOTHING
         await self.actor.stopping()
-        self._hand_over()
+        self._leave_behind(self.actor.hand_over())
         self._retire(End.SHUTDOWN if self.life.stopping else End.PEACE, None)
 
     async def _say_goodbye_crashed(self, crash: Exception) -> None:
@@ -309,15 +311,15 @@ class Host(Generic[M]):
             with trio.move_on_after(self._plan.shutdown_s):
                 if self._owes_goodbye:
                     await self.actor.stopping()
-            self._hand_over()
+            if self.life.is_ready:
+                self._leave_behind(self.actor.hand_over())
         except trio.Cancelled as cancelled:  # from further out: the crash is told too
             raise BaseExceptionGroup("cancelled after a crash", [crash, cancelled]) from None
         except Exception as second:  # noqa: BLE001 - told, with what came first
             raise ExceptionGroup("a crash, and another while stopping", [crash, second]) from None
 
-    def _hand_over(self) -> None:
-        """Leave what the actor wants the next life to have."""
-        state = self.actor.hand_over()
+    def _leave_behind(self, state: object) -> None:
+        """Have the next life inherit this, if there is one."""
         if self._address is not None:
             self._address.state = state
         else:

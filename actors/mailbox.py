@@ -184,10 +184,6 @@ class Mailbox(Generic[M]):
         self._signals.append(signal)
         self._alarm()
 
-    def has_signal(self, signal: Any) -> bool:
-        """Whether this signal waits."""
-        return self._signals is not None and signal in self._signals
-
     # For the reader.
 
     @property
