@@ -28,6 +28,7 @@ from actors.errors import NameTaken as NameTaken
 from actors.errors import NoSuchChild as NoSuchChild
 from actors.errors import RestartIntensityExceeded as RestartIntensityExceeded
 from actors.errors import StartFailed as StartFailed
+from actors.errors import StartTimeout as StartTimeout
 from actors.errors import TooManyChildren as TooManyChildren
 from actors.events import Emit as Emit
 from actors.events import drop_event as drop_event

@@ -10,8 +10,9 @@ is sorted here and reported to the supervisor as a value.
   scope further out goes on, for somebody out there waits for it; errors beside it are told to
   `emit`.
 
-Stopping needs no task that watches a clock: the request to stop puts the deadline on the child's
-own scope, and trio does the rest, even if the one who asked went away.
+Neither starting nor stopping needs a task that watches a clock: the deadline of the start, and then
+that of the stop, is put on the child's own scope, and trio does the rest, even if the one who asked
+went away.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from math import inf
 
 import trio
 
+from actors.errors import StartTimeout
 from actors.spec import BRUTAL, ChildSpec, Legacy, Lifeline
 from actors.system import System
 
@@ -110,6 +112,7 @@ class Child(Lifeline):
         try:
             with self._scope:
                 if not self.stopping:  # asked to end before it began
+                    self._scope.deadline = trio.current_time() + self.spec.start_s
                     await self.spec.start(self)
         except Exception as crash:  # noqa: BLE001 - whatever it is, the supervisor decides
             self.error = crash
@@ -121,7 +124,7 @@ class Child(Lifeline):
             else:
                 self.escalation = rest
         if self._scope.cancelled_caught and self.error is None:
-            self.error = self.imposed
+            self.error = self._why_cancelled()
         self._report()
         if beyond is not None:
             raise beyond
@@ -129,8 +132,16 @@ class Child(Lifeline):
     def ready(self, value: object = None) -> None:
         """Say that the start is over and the next child may start. Once."""
         super().ready(value)
+        if not self.stopping:
+            self._scope.deadline = inf
         self._emit("actor.started")
         self._tell(self)
+
+    def _why_cancelled(self) -> Exception | None:
+        """The crash that it is to be cancelled, if it is one."""
+        if self.imposed is None and not (self.is_ready or self.stopping):
+            return StartTimeout(self.name, self.spec.start_s)
+        return self.imposed
 
     def _report(self) -> None:
         self.ended = True

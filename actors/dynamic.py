@@ -35,6 +35,7 @@ from actors.keeper import Keeper
 from actors.mailbox_statistics import MailboxStatistics
 from actors.restart_state import Backoff, Failure, Intensity, Window
 from actors.spec import INFINITE, ChildSpec, Legacy, Lifeline, Restart
+from actors.system import System
 from actors.tree import Vitals
 from actors.wakeup import Wakeup
 
@@ -79,7 +80,8 @@ class DynamicSupervisor:
         self._context = contextvars.Context()
         self._keepers: dict[str, Keeper] = {}
         self._ear = self._hear  # one for all children: each would keep a method of its own
-        self._begin(Lifeline())
+        self._life: Lifeline | None = None  # of the last run
+        self._begin()
 
     def as_child(
         self,
@@ -89,7 +91,7 @@ class DynamicSupervisor:
         significant: bool = False,
     ) -> ChildSpec:
         """This supervisor as a child of another, with all the time its children need to stop."""
-        return ChildSpec(self.name, self.run, restart, INFINITE, backoff, significant)
+        return ChildSpec(self.name, self.run, restart, INFINITE, backoff, significant, INFINITE)
 
     async def run(self, life: Lifeline) -> None:
         """Be ready at once, without children, and supervise until asked to stop.
@@ -100,7 +102,8 @@ class DynamicSupervisor:
             stopped.
         """
         assert not self._keepers, f"{self.name} is running"
-        self._begin(life)
+        self._begin()
+        self._life = life
         life.subject = self
         life.on_stop(self._wakeup.set)
         async with trio.open_nursery() as nursery:
@@ -204,15 +207,20 @@ class DynamicSupervisor:
 
     # One run.
 
-    def _begin(self, life: Lifeline) -> None:
+    def _begin(self) -> None:
         """Forget an earlier run."""
-        self._life = life
         self._wakeup = Wakeup()
         self._window = Window(self._intensity)
         self._verdict: BaseException | None = None
         self._restarts = 0
         self._started = 0
         self._children_peak = 0
+
+    @property
+    def _system(self) -> System:
+        """What the tree shares that this is a part of."""
+        assert self._life is not None, f"{self.name} never ran"
+        return self._life.system
 
     def _admit(self, spec: ChildSpec, legacy: Legacy | None) -> Keeper:
         assert not spec.significant, f"{self.name} is dynamic: none of its children is significant"
@@ -233,7 +241,7 @@ class DynamicSupervisor:
         child = Child(
             keeper.spec,
             supervisor=self.name,
-            system=self._life.system,
+            system=self._system,
             legacy=keeper.legacy,
             tell=self._ear,
         )
@@ -257,7 +265,7 @@ class DynamicSupervisor:
         if nursery is None or not self._restarts_after(child, keeper):
             self._forget(keeper)
             return
-        delay_s = keeper.delay_s(child.age_s(), self._life.system.chance.random())
+        delay_s = keeper.delay_s(child.age_s(), self._system.chance.random())
         if delay_s > 0:
             nursery.start_soon(self._start_later, keeper, delay_s, nursery, name=keeper.spec.id)
         else:
@@ -297,4 +305,4 @@ class DynamicSupervisor:
         self._wakeup.set()
 
     def _tell(self, event: str, **fields: object) -> None:
-        self._life.system.emit(event, {"supervisor": self.name, **fields})
+        self._system.emit(event, {"supervisor": self.name, **fields})

@@ -91,6 +91,15 @@ class ChildRuns(ActorError):
         self.child = child
 
 
+class StartTimeout(ActorError):
+    """A child was not ready in time, and was cancelled."""
+
+    def __init__(self, child: str, start_s: float) -> None:
+        super().__init__(f"{child} was not ready within {start_s:g} s")
+        self.child = child
+        self.start_s = start_s
+
+
 class AlreadyStarted(ActorError):
     """The supervisor has a child of this id.
 

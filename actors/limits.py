@@ -11,6 +11,10 @@ MAILBOX_CAPACITY: Final = 1024
 RESTARTS_MAX: Final = 3
 RESTART_WINDOW_S: Final = 5.0
 
+# A child that is not ready by then hangs: nothing of ours takes so long to start that says nothing
+# of how long it may. Its supervisor, which starts one after the other, has others to look after.
+START_S: Final = 60.0
+
 # OTP's five seconds for a worker to finish in peace before it is cancelled.
 SHUTDOWN_S: Final = 5.0
 

@@ -8,13 +8,14 @@ from typing import Final, Protocol, TypeAlias
 
 import trio
 
-from actors.limits import SHUTDOWN_S
+from actors.limits import SHUTDOWN_S, START_S
 from actors.mailbox_statistics import MailboxStatistics
 from actors.restart_state import Backoff
 from actors.system import System
 from actors.tree import Vitals
 
-# For `ChildSpec.shutdown_s`: cancelled at once, or waited for however long it takes.
+# For `ChildSpec.shutdown_s`: cancelled at once, or waited for however long it takes. The second for
+# `start_s`, too.
 BRUTAL: Final = 0.0
 INFINITE: Final = inf
 
@@ -266,6 +267,7 @@ class ChildSpec:
         backoff: how long to wait before a restart; None restarts at once.
         significant: whether its end for good counts for its supervisor's `AutoShutdown`. Not for a
             permanent child, which has no such end.
+        start_s: seconds until it must be ready; one that is not is cancelled, which is a crash.
     """
 
     id: str
@@ -274,9 +276,11 @@ class ChildSpec:
     shutdown_s: float = SHUTDOWN_S
     backoff: Backoff | None = None
     significant: bool = False
+    start_s: float = START_S
 
     def __post_init__(self) -> None:
         assert self.id, "a child has an id"
         assert self.shutdown_s >= 0, f"{self.id}: {self.shutdown_s} s to shut down"
+        assert self.start_s > 0, f"{self.id}: {self.start_s} s to start"
         ends = self.restart is not Restart.PERMANENT
         assert ends or not self.significant, f"{self.id} is permanent, so its end signifies nothing"

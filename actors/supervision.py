@@ -13,8 +13,8 @@ never interrupted by the next one, and there is nothing to lock.
 - An end that arrives for a child which was replaced or stopped meanwhile means nothing any more.
 - A start that fails during the first start unwinds what was started and ends the supervisor. During
   a restart it is one more failure of that child.
-- A group comes back before anything that was asked for is done; but where it fails to, whoever asked
-  has their turn before the next try. So a child that fails for ever can be terminated.
+- A group comes back before anything that was asked for is done; but where it fails to, whoever
+  asked has their turn before the next try. So a child that fails for ever can be terminated.
 
 A stop asked for while a child starts, or while slots wait, takes effect at once. When the
 supervisor is cancelled instead of asked, trio cancels all of its children at the same time: order

@@ -79,7 +79,7 @@ class Supervisor:
         significant: bool = False,
     ) -> ChildSpec:
         """This supervisor as a child of another, with all the time its children need to stop."""
-        return ChildSpec(self.name, self.run, restart, INFINITE, backoff, significant)
+        return ChildSpec(self.name, self.run, restart, INFINITE, backoff, significant, INFINITE)
 
     async def run(self, life: Lifeline) -> None:
         """Start all children, be ready, and supervise until asked to stop.

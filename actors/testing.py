@@ -30,7 +30,7 @@ from actors.actor import Actor
 from actors.call import NO_REPLY, Reply
 from actors.host import actor_child
 from actors.ref import Down
-from actors.root import running as running
+from actors.root import running
 from actors.spec import ChildSpec, Lifeline, Restart
 from actors.system import Living, System
 

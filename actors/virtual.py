@@ -13,7 +13,7 @@ it brought by the message.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -112,7 +112,7 @@ class VirtualActors(Generic[M]):
     ) -> ChildSpec:
         """These actors as a child of a supervisor, with all the time that they need to stop."""
         spec = self._supervisor.as_child(restart=restart, backoff=backoff)
-        return ChildSpec(spec.id, self.run, restart, spec.shutdown_s, backoff)
+        return replace(spec, start=self.run)
 
     async def run(self, life: Lifeline) -> None:
         """Take messages until asked to stop; as a `DynamicSupervisor`."""

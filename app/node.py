@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors import (
+    INFINITE,
     Backoff,
     ChildSpec,
     DynamicSupervisor,
@@ -164,7 +165,7 @@ class Node:
         self._export()
         children = [
             self._storage().as_child(),
-            ChildSpec("schema", self._schema),
+            ChildSpec("schema", self._schema, start_s=INFINITE),
             self._service().as_child(),
         ]
         return Supervisor("node", children, strategy=Strategy.REST_FOR_ONE, intensity=TREE)

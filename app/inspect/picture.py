@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from actors.mailbox import MailboxStatistics
+from actors.mailbox_statistics import MailboxStatistics
 from actors.tree import Vitals
 from app.inspect.model import Changes, Snapshot, compare, totals, trimmed
 

@@ -1,5 +1,6 @@
 """The supervisor of children known from the start: order, strategies, stops."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -330,3 +331,43 @@ async def test_run_root_gives_the_ready_value(journal: Journal) -> None:
     async with trio.open_nursery() as nursery:
         assert tree is await nursery.start(partial(run_root, tree, stop=stop))
         stop.set()
+
+
+async def test_a_start_that_hangs_is_a_crash(journal: Journal, autojump_clock: MockClock) -> None:
+    """It holds up its siblings for its own time to start, and no longer."""
+    a, b, c = three(journal)
+    tree = supervisor(a, replace(b.spec(), start_s=5), c)
+    async with running(tree, journal):
+        journal.take()
+        b.hold = trio.Event()
+        await b.crash()
+        await trio.sleep(5)
+        b.hold.set()
+        await wait_all_tasks_blocked()
+        assert "+b xb +b b!" == journal.take()
+    errors = [repr(told["error"]) for told in journal.told("actor.crashed")]
+    assert ["Boom('b')", "StartTimeout('b was not ready within 5 s')"] == errors
+    assert 5 == autojump_clock.current_time()
+
+
+async def test_a_child_that_is_ready_has_all_the_time(autojump_clock: MockClock) -> None:
+    """The time to start says nothing of how long it may live."""
+    a = Part(Journal(), "a")
+    async with running(supervisor(replace(a.spec(), start_s=5))):
+        await trio.sleep(1000)
+        assert (True, 1) == (a.alive, a.lives)
+    assert 1000 == autojump_clock.current_time()
+
+
+async def test_a_stop_during_the_start_goes_by_the_time_to_stop(
+    journal: Journal, autojump_clock: MockClock
+) -> None:
+    """Whoever is asked to end while it starts is cancelled when that time has passed."""
+    a, b, _ = three(journal)
+    b.hold = trio.Event()
+    life = Lifeline()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervisor(a, replace(b.spec(shutdown_s=3), start_s=50)).run, life)
+        await wait_all_tasks_blocked()
+        life.request_stop()
+    assert ("+a a! +b xb -a", 3) == (journal.take(), autojump_clock.current_time())
