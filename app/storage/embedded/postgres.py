@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -144,7 +145,7 @@ class EmbeddedPostgres:
     async def _make_cluster(self, binaries: Path) -> None:
         """Make the cluster and the database in it, under another name until both are there."""
         fresh = self._data.with_name("data.new")
-        shutil.rmtree(fresh, ignore_errors=True)
+        await trio.to_thread.run_sync(partial(shutil.rmtree, fresh, ignore_errors=True))
         password = self._data.with_name("password")
         password.write_text(f"{self._state.secret(_NAME)}\n", "ascii")
         try:
@@ -172,7 +173,7 @@ class EmbeddedPostgres:
 
     async def _run_once(self, *command: str, standard_input: str = "") -> None:
         """Run a program that ends by itself, and well."""
-        program = self._spawn(command, standard_input)
+        program = await self._spawn(command, standard_input)
         try:
             with trio.move_on_after(EMBEDDED_INIT_S):
                 await program.wait()
@@ -184,8 +185,8 @@ class EmbeddedPostgres:
 
     # The server ----------------------------------------------------------------------------------
 
-    def _spawn(self, command: Sequence[str], standard_input: str = "") -> ServerProcess:
-        return ServerProcess(
+    async def _spawn(self, command: Sequence[str], standard_input: str = "") -> ServerProcess:
+        return await ServerProcess.start(
             command,
             run_as=self._state.run_as,
             log=self._state.log(_NAME),
@@ -205,7 +206,7 @@ class EmbeddedPostgres:
             **(_DURABLE if self._durable else _FLEETING),
         }
         command = (str(binary), "-D", str(self._data), *_options(settings))
-        server = self._spawn(command)
+        server = await self._spawn(command)
         for _ in range(EMBEDDED_START_TRIES_MAX):
             try:
                 with trio.move_on_after(EMBEDDED_START_S):
@@ -219,7 +220,7 @@ class EmbeddedPostgres:
             await server.stop(*_STOP)
             words = server.last_words()
             await trio.sleep(EMBEDDED_RETRY_S)
-            server = self._spawn(command)
+            server = await self._spawn(command)
         await server.stop(*_STOP)
         raise StartupError(f"PostgreSQL does not start: {words} (see {server.log})")
 

@@ -2,10 +2,11 @@
 
 Theory of operation. On Linux the kernel itself ends the child when we die, however we die: the
 child asks for that (PR_SET_PDEATHSIG) between fork and exec, after it dropped to its user, for the
-kernel forgets the wish when the user changes. The wish is tied to the *thread* that forked, so a
-child is started in the thread of the trio loop, never in a worker thread that ends when it is idle:
-that is why this is not `trio.run_process`. Elsewhere than on Linux a child may survive our
-`kill -9`; the next start finds it and ends it.
+kernel forgets the wish when the user changes. The wish is tied to the *thread* that forked, so
+children are started in one thread that lives as long as we do, never in a worker thread that ends
+when it is idle: that is why this is not `trio.run_process`. Nor is it the thread of the trio loop,
+which would stand still until the child is made: tens of milliseconds, on a busy machine more.
+Elsewhere than on Linux a child may survive our `kill -9`; the next start finds it and ends it.
 
 A child has a session of its own: Ctrl-C in a terminal reaches us alone, and we end our children in
 order.
@@ -18,8 +19,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Self
 
 import trio
 
@@ -38,19 +41,28 @@ _LAST_WORDS_BYTES: Final = 16 * 1024
 # Loaded here, since between fork and exec nothing may be loaded.
 _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 
+# The one thread that starts children; it ends with the process.
+_FORKS: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="agio-fork")
+
 
 class ServerProcess:
-    """A child that runs; end it with `stop`."""
+    """A child that runs, made by `start`; end it with `stop`."""
 
-    def __init__(
-        self,
+    def __init__(self, child: subprocess.Popen[bytes], log: Path) -> None:
+        self.log = log
+        self.pid = child.pid
+        self._child = child
+
+    @classmethod
+    async def start(
+        cls,
         command: Sequence[str],
         *,
         run_as: RunAs,
         log: Path,
         death_signal: signal.Signals,
         standard_input: str = "",
-    ) -> None:
+    ) -> Self:
         """Start `command`.
 
         Args:
@@ -60,36 +72,21 @@ class ServerProcess:
             death_signal: what the kernel sends it when we die.
             standard_input: what it reads, then the end; less than a pipe holds, 4 KB.
         """
-        self.log = log
-        self._command = tuple(command)
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            self._child = subprocess.Popen(  # noqa: S603 - our own commands
-                command,
-                env=ENVIRONMENT,
-                cwd="/",
-                stdin=subprocess.PIPE,
-                stdout=descriptor,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=_die_with_us(death_signal),  # noqa: PLW1509 - it only makes system calls
-                **run_as.options(),
-            )
-        finally:
-            os.close(descriptor)
-        self.pid = self._child.pid
-        self._feed(standard_input)
+        fork = partial(_fork, command, run_as, log, death_signal)
+        # Within the worker: were we cancelled between the two, nobody would know of the child.
+        child = await trio.to_thread.run_sync(lambda: _FORKS.submit(fork).result())
+        _feed(child, standard_input)
+        return cls(child, log)
 
     def __repr__(self) -> str:
-        return f"<ServerProcess {self.pid}, {self._command[0]}>"
+        return f"<ServerProcess {self.pid}, {self._program}>"
 
-    def _feed(self, text: str) -> None:
-        assert self._child.stdin is not None, "stdin was asked for"
-        try:
-            self._child.stdin.write(text.encode())
-            self._child.stdin.close()
-        except BrokenPipeError:
-            pass  # it ended already: `wait` says how
+    @property
+    def _program(self) -> str:
+        """The path of what runs."""
+        command = self._child.args
+        assert isinstance(command, Sequence), "started with a path and arguments"
+        return str(command[0])
 
     @property
     def has_ended(self) -> bool:
@@ -116,7 +113,7 @@ class ServerProcess:
             ServerEnded: it did.
         """
         status = await self.wait()
-        name = Path(self._command[0]).name
+        name = Path(self._program).name
         raise ServerEnded(f"{name} ended by itself, status {status}: {self.last_words()}")
 
     async def stop(self, *steps: tuple[signal.Signals, float]) -> None:
@@ -137,6 +134,36 @@ class ServerProcess:
         lines = _end_of(self.log).decode(errors="replace").strip().splitlines()
         alarms = [line[found.start() :] for line in lines if (found := _ALARM.search(line))]
         return (alarms or lines or ["it said nothing"])[-1]
+
+
+def _fork(
+    command: Sequence[str], run_as: RunAs, log: Path, death_signal: signal.Signals
+) -> subprocess.Popen[bytes]:
+    """Make the child; returns when its program runs."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own commands
+            command,
+            env=ENVIRONMENT,
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=descriptor,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_us(death_signal),  # noqa: PLW1509 - it only makes system calls
+            **run_as.options(),
+        )
+    finally:
+        os.close(descriptor)
+
+
+def _feed(child: subprocess.Popen[bytes], text: str) -> None:
+    assert child.stdin is not None, "stdin was asked for"
+    try:
+        child.stdin.write(text.encode())
+        child.stdin.close()
+    except BrokenPipeError:
+        pass  # it ended already: `wait` says how
 
 
 def _end_of(log: Path) -> bytes:

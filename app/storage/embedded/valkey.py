@@ -70,7 +70,7 @@ class EmbeddedValkey:
         with trio.CancelScope() as scope:
             life.on_stop(scope.cancel)
             url = self.url
-            server = self._spawn(await trio.to_thread.run_sync(self._runnable))
+            server = await self._spawn(await trio.to_thread.run_sync(self._runnable))
             try:
                 await self._wait_until_ready(server)
                 life.ready(url)
@@ -78,8 +78,8 @@ class EmbeddedValkey:
             finally:
                 await server.stop((signal.SIGTERM, EMBEDDED_STOP_S))
 
-    def _spawn(self, binary: Path) -> ServerProcess:
-        return ServerProcess(
+    async def _spawn(self, binary: Path) -> ServerProcess:
+        return await ServerProcess.start(
             [str(binary), "-"],
             run_as=self._state.run_as,
             log=self._state.log(_NAME),

@@ -37,11 +37,12 @@ def parent() -> Iterator[subprocess.Popen[str]]:
 
 
 def _family(pid: int) -> list[int]:
-    """Descriptors of all processes below `pid`."""
+    """Descriptors of all processes below `pid`, whichever of its threads started them."""
     found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found.append(os.pidfd_open(int(child)))
-        found.extend(_family(int(child)))
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            found.append(os.pidfd_open(int(child)))
+            found.extend(_family(int(child)))
     return found
 
 
