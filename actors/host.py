@@ -102,6 +102,7 @@ class Host(Generic[M]):
         "_mailbox",
         "_nursery",
         "_owes_goodbye",
+        "_owes_state",
         "_plan",
         "_ref",
         "_retired",
@@ -127,6 +128,7 @@ class Host(Generic[M]):
         self._in_hand: Any = NOTHING
         self._nursery: trio.Nursery | None = None
         self._owes_goodbye = False
+        self._owes_state = False
         self._retired = False
 
     async def run(self) -> None:
@@ -150,22 +152,30 @@ class Host(Generic[M]):
 
     async def run_with_tasks(self) -> None:
         """Live, with a nursery for the actor's own tasks."""
-        crash: Exception | None = None
+        trouble: BaseException | None = None
         try:
             async with trio.open_nursery() as self._nursery:
                 await self.run()
                 self._nursery.cancel_scope.cancel()
-        except* Exception as group:  # noqa: BLE001 - raised below, without the nursery's group
-            crash = group.exceptions[0] if len(group.exceptions) == 1 else group
-        if crash is not None:
-            raise crash
+        except BaseExceptionGroup as group:
+            trouble = group.exceptions[0] if len(group.exceptions) == 1 else group
+        # Raised out here, because in there the nursery would wrap it. After an end in peace there
+        # may be what a task raised when it was cancelled.
+        trouble = trouble or self.life.imposed
+        if trouble is not None:
+            raise trouble
 
     def link_broken(self, down: Down) -> None:
         """A linked actor crashed or was killed: hear of it, or follow it."""
         if self.actor.traps_links:
             self._mailbox.signal(down)
         else:
-            self.life.crash(caused(LinkedActorDown(down.ref.name), down.crash))
+            self.crash(caused(LinkedActorDown(down.ref.name), down.crash))
+
+    def crash(self, error: Exception) -> None:
+        """End now, as if this error had left the actor; by itself, after the message it handles."""
+        self.life.crash(error)
+        self._mailbox.alarm()
 
     @property
     def idle(self) -> bool:
@@ -219,7 +229,7 @@ class Host(Generic[M]):
         try:
             await work()
         except Exception as crash:  # noqa: BLE001 - imposed on the whole life, as its crash
-            self.life.crash(crash)
+            self.crash(crash)
 
     # The life.
 
@@ -247,7 +257,7 @@ class Host(Generic[M]):
         self.life.on_stop(self._mailbox.interrupt)
         await self.actor.started()
         self.life.ready(ref)
-        self._owes_goodbye = True
+        self._owes_goodbye = self._owes_state = True
         self._leave_behind(None)  # what was inherited is taken: nobody inherits it twice
         if plan.idle_s is not None:
             self._own().stop_when_idle(plan.idle_s, self)
@@ -283,8 +293,9 @@ class Host(Generic[M]):
             TRACE.reset(token)
 
     async def _heed(self) -> None:
-        """Act on the signals that wait, unless the actor stops."""
+        """Act on the signals that wait, unless the actor stops, or was crashed meanwhile."""
         self._in_hand = NOTHING
+        await trio.lowlevel.checkpoint_if_cancelled()
         for signal in self._mailbox.take_signals():
             if self._mailbox.interrupted:
                 return
@@ -302,6 +313,8 @@ class Host(Generic[M]):
         self._owes_goodbye = False
         self._in_hand = NOTHING
         await self.actor.stopping()
+        await trio.lowlevel.checkpoint_if_cancelled()  # where it crashed itself
+        self._owes_state = False
         self._leave_behind(self.actor.hand_over())
         self._retire(End.SHUTDOWN if self.life.stopping else End.PEACE, None)
 
@@ -311,7 +324,7 @@ class Host(Generic[M]):
             with trio.move_on_after(self._plan.shutdown_s):
                 if self._owes_goodbye:
                     await self.actor.stopping()
-            if self.life.is_ready:
+            if self._owes_state:
                 self._leave_behind(self.actor.hand_over())
         except trio.Cancelled as cancelled:  # from further out: the crash is told too
             raise BaseExceptionGroup("cancelled after a crash", [crash, cancelled]) from None

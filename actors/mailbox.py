@@ -182,7 +182,13 @@ class Mailbox(Generic[M]):
         if self._signals is None:
             self._signals = deque()
         self._signals.append(signal)
-        self._alarm()
+        self.alarm()
+
+    def alarm(self) -> None:
+        """Have the reader look up before its next message, and wake it where it sleeps."""
+        self.alert = True
+        if self._sleeper is not None:
+            self._wake()
 
     # For the reader.
 
@@ -238,7 +244,7 @@ class Mailbox(Generic[M]):
     def interrupt(self) -> None:
         """Ask the reader to stop. What waits stays."""
         self.interrupted = True
-        self._alarm()
+        self.alarm()
 
     def resume(self) -> None:
         """A new reader begins, with what the last one left. Signals were for that one."""
@@ -351,11 +357,6 @@ class Mailbox(Generic[M]):
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
-
-    def _alarm(self) -> None:
-        self.alert = True
-        if self._sleeper is not None:
-            self._wake()
 
     def _wake(self) -> None:
         assert self._sleeper is not None

@@ -93,6 +93,9 @@ class Inhabitant(Protocol):
     def actor(self) -> object:
         """Who lives there."""
 
+    def crash(self, error: Exception) -> None:
+        """End now, as if this error had left it."""
+
     def link_broken(self, down: Down) -> None:
         """An actor it is linked to crashed or was killed."""
 
@@ -239,7 +242,7 @@ class Ref(Generic[M]):
     def crash(self, error: Exception) -> None:
         """End the life there is at once, as if this error had left it. Nothing where none is."""
         if self._inhabitant is not None:
-            self._inhabitant.life.crash(error)
+            self._inhabitant.crash(error)
 
     def statistics(self) -> MailboxStatistics:
         """The mailbox of the actor, now; its last numbers once it is dead."""
