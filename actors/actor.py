@@ -114,7 +114,9 @@ class Actor(Generic[M]):
     def hand_over(self) -> object:
         """What the next life finds in `inherited`, if there is one. Called last, after a crash too.
 
-        After a crash, hand over nothing that the crash may have left half changed.
+        After a crash, hand over nothing that the crash may have left half changed. It is not called
+        when `started` failed, so that the next try inherits the same; nor when the actor is
+        cancelled, as by a crash that somebody else imposed: then the next life inherits nothing.
         """
         return None
 
