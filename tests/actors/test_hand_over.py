@@ -269,6 +269,7 @@ async def test_a_crashed_goodbye_after_a_crash_hands_nothing_over(
     async with running(tree.supervisor, journal):
         kind.fails_to = "stop"
         await tree.cast("crash")
+        kind.fails_to = ""
         assert ([None, None], 0) == (kind.found, kind.handed_over)
     (told,) = journal.told("actor.crashed")
     assert ["told to", "in the goodbye"] == [str(part) for part in told["error"].exceptions]
