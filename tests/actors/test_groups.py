@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from tests.actors.doers import Do, Doer, answer, wait_for
 STEPS = ["join", "join", "leave", "stop", "crash"]
 
 
+@pytest.mark.slow
 @given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 2), st.integers(0, 3))))
 def test_groups_are_what_a_dictionary_of_lists_would_be(steps: list[tuple[str, int, int]]) -> None:
     """Whatever joins, leaves and dies: the same members, in order, and as many watches."""

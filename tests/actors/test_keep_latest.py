@@ -104,6 +104,7 @@ def returned(batch: list[Message], in_hand: Message | None) -> list[Message]:
     return [*([] if in_hand is None else [in_hand]), *reversed(batch)]
 
 
+@pytest.mark.slow
 @given(capacity=st.integers(1, 4), steps=STEPS)
 def test_it_does_as_a_plain_list_would(capacity: int, steps: list[tuple[str, Any]]) -> None:
     """Whatever is put, taken and put back: the same order, the same losses, the same numbers."""
@@ -138,6 +139,7 @@ def test_it_does_as_a_plain_list_would(capacity: int, steps: list[tuple[str, Any
     assert model.waiting == mailbox.close()
 
 
+@pytest.mark.slow
 @given(capacity=st.integers(1, 4), steps=STEPS)
 def test_every_message_is_counted_once(capacity: int, steps: list[tuple[str, Any]]) -> None:
     """What was offered is what waits, was taken, dropped, replaced or lost."""

@@ -165,6 +165,7 @@ async def test_a_cycle_of_links_ends_each_once(journal: Journal) -> None:
     assert ["a", "b", "c"] == sorted(names)
 
 
+@pytest.mark.slow
 @given(
     links=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=8),
     unlinked=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=3),

@@ -1,5 +1,6 @@
 """Names: waiting for one among others, and whom a name belongs to while its actor dies."""
 
+import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,6 +95,7 @@ async def test_a_name_is_free_before_anybody_hears_of_the_end() -> None:
         assert 0 == len(registry)
 
 
+@pytest.mark.slow
 @given(steps=st.lists(st.tuples(st.sampled_from(["name", "stop", "crash"]), st.integers(0, 8))))
 def test_names_are_those_of_the_living(steps: list[tuple[str, int]]) -> None:
     """Whatever is named and dies, the registry holds what a plain dictionary would."""
