@@ -321,8 +321,9 @@ class Host(Generic[M]):
     async def _say_goodbye_crashed(self, crash: Exception) -> None:
         """Let a crashed actor say goodbye, within its time. Trouble with that joins the crash."""
         try:
-            with trio.move_on_after(self._plan.shutdown_s):
-                if self._owes_goodbye:
+            # The scope alone is a tenth of a restart: not for actors that have nothing to say.
+            if self._owes_goodbye and type(self.actor).stopping is not Actor.stopping:
+                with trio.move_on_after(self._plan.shutdown_s):
                     await self.actor.stopping()
             if self._owes_state:
                 self._leave_behind(self.actor.hand_over())

@@ -324,8 +324,9 @@ class Ref(Generic[M]):
     def suspend(self, crash: Exception | None) -> None:
         """A life is over and another may follow: calls that were put aside fail, others wait."""
         self._inhabitant = None
-        waiting = {id(item) for item in self._mailbox.waiting()}
-        for call in list(self._calls or ()):
+        unanswered = self._unanswered()
+        waiting = {id(item) for item in self._mailbox.waiting()} if unanswered else ()
+        for call in unanswered:
             if id(call) not in waiting:
                 call.fail(caused(ActorDown(self.name), crash))
 
@@ -354,7 +355,7 @@ class Ref(Generic[M]):
         watches, self._watches = self._watches, None
         for watch in watches or ():
             watch.tell(down)
-        for call in list(self._calls or ()):
+        for call in self._unanswered():
             call.fail(self._down_error())
         if self._news is not None:
             self._news.set()
@@ -378,6 +379,10 @@ class Ref(Generic[M]):
         elif not await self._mailbox.put(call):
             raise MailboxFull(self.name)
         return await call.wait()
+
+    def _unanswered(self) -> list[Call]:
+        """Calls that wait for an answer; others only wait for their callers' tasks to run."""
+        return [call for call in self._calls or () if call.wanted]
 
     def _down_error(self) -> ActorDown:
         return caused(ActorDown(self.name), self.crash_cause)
