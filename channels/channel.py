@@ -22,6 +22,12 @@ from channels.errors import UnknownEvent
 Payload: TypeAlias = Mapping[str, Any]
 """What an event carries: a JSON object."""
 
+Body: TypeAlias = Payload | bytes
+"""What an event may carry on a volatile topic: a JSON object, or bytes as they are.
+
+Clients of V1 get no bytes: for them such a message is dropped, and counted as dropped.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -71,16 +77,16 @@ class Reply:
 
     Attributes:
         status: `ok`, `error`, or any word the client waits for.
-        response: a JSON object.
+        response: a JSON object, or bytes.
     """
 
     status: str = "ok"
-    response: Payload = field(default_factory=dict)
+    response: Body = field(default_factory=dict)
 
     @classmethod
-    def ok(cls, response: Payload | None = None) -> "Reply":
+    def ok(cls, response: Body | None = None) -> "Reply":
         """It was done."""
-        return cls("ok", response or {})
+        return cls("ok", {} if response is None else response)
 
     @classmethod
     def error(cls, response: Payload) -> "Reply":
@@ -130,10 +136,10 @@ class ChannelSocket(Protocol):
     def topic(self) -> str:
         """The topic joined."""
 
-    def push(self, event: str, payload: Payload) -> None:
+    def push(self, event: str, payload: Body) -> None:
         """Send an event to this client alone."""
 
-    def broadcast(self, event: str, payload: Payload) -> None:
+    def broadcast(self, event: str, payload: Body) -> None:
         """Send an event to all members of the topic, on every node, this client too."""
 
     def reply_later(self) -> LaterReply:
@@ -154,7 +160,7 @@ class Channel:
 
         Args:
             topic: the whole topic.
-            params: what the client sent: any JSON value, an object in practice.
+            params: what the client sent: any JSON value, an object in practice; or bytes.
             socket: the client. Pushes from here follow the answer.
         """
         return Joined()
@@ -164,7 +170,7 @@ class Channel:
 
         Args:
             event: any name but those that begin with `phx_`.
-            payload: any JSON value, an object in practice.
+            payload: any JSON value, an object in practice; bytes if the client sent these.
             socket: the client.
         """
         raise UnknownEvent(event)

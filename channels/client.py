@@ -1,16 +1,15 @@
 """What a channel's host knows of the connection it belongs to."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from channels.broker import Broker
-from channels.channel import Payload
+from channels.channel import Body, Reply
 from channels.hub import Hub
 from channels.limits import Limits
 from channels.outbox import Outbox
 from channels.protocol import Membership
-from channels.serializer import Ref
+from channels.serializer import Envelope, Ref, Serializer
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +33,19 @@ class Client(Protocol):
     """The connection, as a channel's host sees it."""
 
     assigns: Any
+    serializer: type[Serializer]
     outbox: Outbox
     hub: Hub
     broker: Broker
     limits: Limits
 
-    def send(
-        self, join_ref: Ref, ref: Ref, topic: str, event: str, payload: Mapping[str, Any]
-    ) -> None:
+    def send(self, join_ref: Ref, ref: Ref, topic: str, event: str, payload: Body) -> None:
         """Send one message to the client."""
 
-    def broadcast(self, topic: str, event: str, payload: Payload) -> None:
+    def reply(self, join_ref: Ref, push: Envelope, reply: Reply) -> None:
+        """Answer a frame of the client, if it wants an answer."""
+
+    def broadcast(self, topic: str, event: str, payload: Body) -> None:
         """Send an event to all members of a topic, on every node."""
 
     def channel_joined(self, membership: Membership) -> None:

@@ -14,17 +14,16 @@ The connection itself ends by a *verdict*: the first reason wins, and its scope 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar, Final, TypeAlias
 
 import trio
 
 from actors import ActorDown, DynamicSupervisor, Lifeline, StartFailed
 from channels.broker import Broker
-from channels.channel import CRASHED, KICKED, LEFT, REPLACED, Payload
+from channels.channel import CRASHED, KICKED, LEFT, REPLACED, Body, Reply
 from channels.client import Ended
 from channels.errors import MalformedMessage
-from channels.frames import INTERNAL_ERROR, MALFORMED, text_frame
+from channels.frames import INTERNAL_ERROR, MALFORMED, TEXT, message_frame
 from channels.host import ChannelHost
 from channels.hub import Hub
 from channels.limits import ENDING_MAX, Limits
@@ -35,7 +34,6 @@ from channels.protocol import (
     CLOSE,
     ERROR,
     JOIN_CRASHED,
-    REPLY,
     TOO_MANY,
     UNMATCHED,
     Act,
@@ -43,11 +41,11 @@ from channels.protocol import (
     SocketState,
 )
 from channels.router import Router
-from channels.serializer import Envelope, Ref, V2Json
+from channels.serializer import Envelope, Ref, Serializer
 
-Broadcast: TypeAlias = Callable[[str, str, Payload], None]
+Broadcast: TypeAlias = Callable[[str, str, Body], None]
 
-_NOTHING: Final[Payload] = MappingProxyType({})
+_OK: Final = Reply.ok()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +96,7 @@ class Connection:
     def __init__(
         self,
         assigns: Any,
+        serializer: type[Serializer],
         outbox: Outbox,
         nursery: trio.Nursery,
         around: Surroundings,
@@ -107,12 +106,14 @@ class Connection:
 
         Args:
             assigns: who it is, as the application's `connect` said.
+            serializer: of the version of the protocol that it speaks.
             outbox: where what it is sent goes.
             nursery: where its channels' supervisor runs, and what a join has to wait for.
             around: what it shares.
             life: the client's, of which the channels are a part.
         """
         self.assigns = assigns
+        self.serializer = serializer
         self.outbox = outbox
         self.hub = around.hub
         self.broker = around.broker
@@ -155,12 +156,17 @@ class Connection:
         self._life.request_stop()
         await self._gone.wait()
 
-    def receive(self, data: bytes | str) -> None:
-        """Act on one message of the client. A bug of ours ends the connection, not the caller."""
+    def receive(self, data: bytes | str, opcode: int) -> None:
+        """Act on one message of the client. A bug of ours ends the connection, not the caller.
+
+        Args:
+            data: the message; binary ones are bytes.
+            opcode: TEXT or BINARY.
+        """
         self._around.tally.received += 1
         try:
             if self.verdict is None:
-                self._take(V2Json.decode(data))
+                self._take(self._decode(data, opcode))
         except MalformedMessage:
             self.count_offence()
         except Exception as error:  # noqa: BLE001 - raised again by the task that runs the connection
@@ -192,12 +198,18 @@ class Connection:
 
     # For the hosts.
 
-    def send(
-        self, join_ref: Ref, ref: Ref, topic: str, event: str, payload: Mapping[str, Any]
-    ) -> None:
+    def send(self, join_ref: Ref, ref: Ref, topic: str, event: str, payload: Body) -> None:
         """Send one message to the client."""
-        text = V2Json.encode(join_ref, ref, topic, event, payload)
-        self.hub.push(self.outbox, text_frame(text))
+        self._send(self.serializer.encode(join_ref, ref, topic, event, payload))
+
+    def reply(self, join_ref: Ref, push: Envelope, reply: Reply) -> None:
+        """Answer a frame of the client, if it wants an answer."""
+        if push.ref is not None:
+            self._send(
+                self.serializer.encode_reply(
+                    join_ref, push.ref, push.topic, reply.status, reply.response
+                )
+            )
 
     def channel_joined(self, membership: Membership) -> None:
         """The join was granted and answered: what waited for that is taken now."""
@@ -218,7 +230,7 @@ class Connection:
 
     def _tell_end(self, membership: Membership, ended: Ended) -> None:
         if membership.farewell is not None:
-            self._reply(membership.farewell, "ok")
+            self.reply(membership.join_ref, membership.farewell, _OK)
             self._close(membership, membership.join_ref)
         elif ended.answered and not ended.granted:
             return
@@ -227,7 +239,7 @@ class Connection:
                 join_ref = membership.join_ref
                 self.send(join_ref, join_ref, membership.topic, ERROR, CHANNEL_CRASH)
             else:
-                self._reply(membership.join, "error", JOIN_CRASHED)
+                self._reply(membership.join, Reply.error(JOIN_CRASHED))
         else:
             self._close(membership, membership.join_ref)
 
@@ -241,14 +253,21 @@ class Connection:
     def _close(self, membership: Membership, join_ref: Ref) -> None:
         self.send(join_ref, join_ref, membership.topic, CLOSE, {})
 
-    def _reply(self, envelope: Envelope, status: str, response: Payload = _NOTHING) -> None:
-        """Answer a frame, if it wants an answer."""
-        self._reply_as(envelope.join_ref, envelope, status, response)
+    def _reply(self, envelope: Envelope, reply: Reply) -> None:
+        """Answer a frame with the join_ref that it came with."""
+        self.reply(envelope.join_ref, envelope, reply)
 
-    def _reply_as(self, join_ref: Ref, envelope: Envelope, status: str, response: Payload) -> None:
-        if envelope.ref is not None:
-            told = {"status": status, "response": dict(response)}
-            self.send(join_ref, envelope.ref, envelope.topic, REPLY, told)
+    def _send(self, message: bytes | None) -> None:
+        if message is None:
+            self.hub.drop()  # the client's version has no form for it
+        else:
+            self.hub.push(self.outbox, message_frame(message))
+
+    def _decode(self, data: bytes | str, opcode: int) -> Envelope:
+        if opcode == TEXT:
+            return self.serializer.decode(data)
+        assert isinstance(data, bytes), "binary messages are bytes"
+        return self.serializer.decode_binary(data)
 
     # The acts.
 
@@ -265,13 +284,13 @@ class Connection:
             self._acts[act](self, envelope, membership)
 
     def _beat(self, envelope: Envelope, _membership: Membership | None) -> None:
-        self._reply_as(None, envelope, "ok", _NOTHING)
+        self.reply(None, envelope, _OK)
 
     def _confirm(self, envelope: Envelope, _membership: Membership | None) -> None:
-        self._reply(envelope, "ok")
+        self._reply(envelope, _OK)
 
     def _refuse(self, envelope: Envelope, _membership: Membership | None) -> None:
-        self._reply_as(None, envelope, "error", UNMATCHED)
+        self.reply(None, envelope, Reply.error(UNMATCHED))
 
     def _ignore(self, _envelope: Envelope, _membership: Membership | None) -> None:
         """It speaks for a join that is over."""
@@ -282,7 +301,7 @@ class Connection:
     def _hold(self, envelope: Envelope, membership: Membership | None) -> None:
         assert membership is not None, "a join is under way"
         if not self._state.hold(membership, envelope):
-            self._reply(envelope, "error", BUSY)
+            self._reply(envelope, Reply.error(BUSY))
 
     def _leave(self, envelope: Envelope, membership: Membership | None) -> None:
         assert membership is not None, "there is something to leave"
@@ -294,7 +313,7 @@ class Connection:
         if self._around.router.route(envelope.topic) is None:
             self._refuse(envelope, membership)
         elif not self._state.has_room():
-            self._reply(envelope, "error", TOO_MANY)
+            self._reply(envelope, Reply.error(TOO_MANY))
         else:
             self._begin(envelope, membership)
 
@@ -303,7 +322,7 @@ class Connection:
         make = self._around.router.route(envelope.topic)
         assert make is not None, "only topics that have a route get here"
         if len(self._hosts) >= self._hosts_max:
-            self._reply(envelope, "error", TOO_MANY)
+            self._reply(envelope, Reply.error(TOO_MANY))
             return
         before = [host for host in self._hosts.values() if host.membership.topic == envelope.topic]
         membership = self._state.begin(envelope)

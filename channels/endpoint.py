@@ -15,14 +15,14 @@ import trio
 
 from actors import Lifeline, System
 from channels.broker import Broker
-from channels.channel import Payload
+from channels.channel import Body
 from channels.connection import Connection, Surroundings, Tally, Verdict
-from channels.frames import SERVICE_RESTART
+from channels.frames import GOING_AWAY, SERVICE_RESTART
 from channels.handshake import ConnectRefused
 from channels.hub import Hub
 from channels.limits import HEAD_BYTES_MAX, RECEIVE_BYTES, Limits
 from channels.router import Router
-from channels.serializer import V2Json
+from channels.serializer_v2 import V2
 from channels.session import Guest, Reception, SocketHandler
 from channels.websocket import Wire
 
@@ -95,13 +95,18 @@ class Endpoint:
         self._draining = False
         self._empty = trio.Event()
         self._around = Surroundings(router, hub, broker, self._limits, self.broadcast, self._tally)
-        broker.attach(hub.publish_text)
+        broker.attach(hub.publish_encoded)
 
-    def broadcast(self, topic: str, event: str, payload: Payload) -> None:
-        """Send a volatile event to the members of a topic, on every node. Never waits."""
-        text = V2Json.encode(None, None, topic, event, payload)
-        self._hub.publish_text(topic, text)
-        self._broker.publish(topic, text)
+    def broadcast(self, topic: str, event: str, payload: Body) -> None:
+        """Send a volatile event to the members of a topic, on every node. Never waits.
+
+        Raises:
+            TypeError: the payload holds what JSON has no word for.
+            NameTooLong: beside bytes there is no room for such a name.
+        """
+        message = V2.encode_broadcast(topic, event, payload)
+        self._hub.publish_encoded(topic, message)
+        self._broker.publish(topic, message)
 
     def kick(self, topic: str, matches: Callable[[Any], bool]) -> int:
         """End the membership of some clients of this node; they do not rejoin by themselves.
@@ -113,8 +118,21 @@ class Endpoint:
         Returns:
             How many had joined the topic.
         """
-        meant = [connection for connection in self._connections if matches(connection.assigns)]
-        return sum(connection.kick(topic) for connection in meant)
+        return sum(connection.kick(topic) for connection in self._meant(matches))
+
+    def disconnect(self, matches: Callable[[Any], bool]) -> int:
+        """Close some clients of this node with 1001: they connect again, if they still may.
+
+        Args:
+            matches: tells of a client's assigns whether it is meant.
+
+        Returns:
+            How many are closed by this.
+        """
+        meant = [connection for connection in self._meant(matches) if connection.verdict is None]
+        for connection in meant:
+            connection.end(Verdict("disconnected", GOING_AWAY))
+        return len(meant)
 
     async def serve(
         self, stream: trio.abc.Stream, head: bytes, life: Lifeline | None = None
@@ -165,6 +183,9 @@ class Endpoint:
             crashed=self._tally.crashed,
             closed=dict(self._closed),
         )
+
+    def _meant(self, matches: Callable[[Any], bool]) -> list[Connection]:
+        return [connection for connection in self._connections if matches(connection.assigns)]
 
     async def _close_in_batches(self) -> None:
         connections = list(self._connections)

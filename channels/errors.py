@@ -13,6 +13,13 @@ class MalformedMessage(ChannelError):
     """The client sent bytes that are no message of its protocol."""
 
 
+class NameTooLong(ChannelError):
+    """The application sends bytes under a name for whose length a binary message has no room."""
+
+    def __init__(self, what: str, size: int, most: int) -> None:
+        super().__init__(f"{what} has {size} bytes; beside a payload of bytes {most} are the most")
+
+
 class UnknownEvent(ChannelError):
     """The client pushed an event that its channel does not know, which crashes it."""
 

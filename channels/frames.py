@@ -7,6 +7,7 @@ and is made once.
 from typing import Final
 
 TEXT: Final = 0x1
+BINARY: Final = 0x2
 CLOSE: Final = 0x8
 FIN: Final = 0x80
 OPCODE: Final = 0x0F
@@ -15,6 +16,7 @@ LENGTH: Final = 0x7F
 
 # Close codes: what the client should make of the end. 1000 is not among them: older clients take
 # it for the user's own wish and never come back.
+GOING_AWAY: Final = 1001
 PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007
 INTERNAL_ERROR: Final = 1011
@@ -23,10 +25,19 @@ SERVICE_RESTART: Final = 1012
 MALFORMED: Final = 4400
 IDLE: Final = 4408
 
+# Binary messages begin with their kind, and JSON with a bracket or a brace.
+_KIND_MAX: Final = 0x2
+# Sizes that the second byte of a frame says itself, and the heads of such text frames.
+_SHORT: Final = 126
+_SHORT_TEXT: Final = tuple(bytes((FIN | TEXT, size)) for size in range(_SHORT))
 
-def text_frame(text: bytes) -> bytes:
-    """One unfragmented text frame of UTF-8 bytes."""
-    return _header(TEXT, len(text)) + text
+
+def message_frame(message: bytes) -> bytes:
+    """One unfragmented frame of a serializer's message, text or binary as its first byte says."""
+    size = len(message)
+    if message[0] <= _KIND_MAX:
+        return _header(BINARY, size) + message
+    return (_SHORT_TEXT[size] if size < _SHORT else _header(TEXT, size)) + message
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
@@ -47,7 +58,7 @@ def unmask(payload: bytes, key: bytes) -> bytes:
 
 
 def _header(opcode: int, size: int) -> bytes:
-    if size < 126:
+    if size < _SHORT:
         return bytes((FIN | opcode, size))
     if size < 65_536:
         return bytes((FIN | opcode, 126)) + size.to_bytes(2, "big")

@@ -12,6 +12,9 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_plus
 
 from channels.limits import QUERY_DEPTH_MAX, QUERY_PAIRS_MAX
+from channels.serializer import Serializer
+from channels.serializer_v1 import V1
+from channels.serializer_v2 import V2
 
 Params: TypeAlias = Mapping[str, Any]
 """A query: text values, and mappings of them where names are spelt `a[b]`."""
@@ -23,7 +26,10 @@ _SEMVER: Final = re.compile(
     r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
 )
 _PART: Final = re.compile(r"\[([^\[\]]*)\]")
+# As Phoenix: clients that do not say are the oldest.
 _DEFAULT_VERSION: Final = "1.0.0"
+# By major and minor version: `~> 1.0.0` and `~> 2.0.0`.
+_SERIALIZERS: Final[Mapping[tuple[str, str], type[Serializer]]] = {("1", "0"): V1, ("2", "0"): V2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +50,13 @@ class Asked:
     """A handshake that is well formed.
 
     Attributes:
+        serializer: of the version that the client speaks.
         params: the query, without `token`.
         token: the caller's, from the subprotocol or the query; None if there is none.
         subprotocol: the one to answer with; None to answer with none.
     """
 
+    serializer: type[Serializer]
     params: Params
     token: str | None
     subprotocol: str | None
@@ -66,9 +74,9 @@ def examine(target: str, subprotocols: Sequence[str], path: str) -> Asked | Conn
     if asked_path != path:
         return ConnectRefused(404)
     params = parse_query(query)
-    refused = _check_version(params.get("vsn", _DEFAULT_VERSION))
-    if refused is not None:
-        return refused
+    serializer = _serializer(params.get("vsn", _DEFAULT_VERSION))
+    if serializer is None:
+        return ConnectRefused(403, "This server speaks vsn 1.0 and 2.0 of the Phoenix protocol.\n")
     token = params.pop("token", None)
     offered = [name for name in subprotocols if not name.startswith(TOKEN_PREFIX)]
     for name in subprotocols:
@@ -79,7 +87,7 @@ def examine(target: str, subprotocols: Sequence[str], path: str) -> Asked | Conn
     if subprotocols and SUBPROTOCOL not in offered:
         return ConnectRefused()
     held = token if isinstance(token, str) and token else None
-    return Asked(params, held, SUBPROTOCOL if subprotocols else None)
+    return Asked(serializer, params, held, SUBPROTOCOL if subprotocols else None)
 
 
 def parse_query(query: str) -> dict[str, Any]:
@@ -107,11 +115,9 @@ def decode_token(encoded: str) -> str | None:
         return None
 
 
-def _check_version(version: object) -> ConnectRefused | None:
+def _serializer(version: object) -> type[Serializer] | None:
     match = _SEMVER.fullmatch(version) if isinstance(version, str) else None
-    if match is not None and match[1] == "2" and match[2] == "0":
-        return None
-    return ConnectRefused(400, "This server speaks vsn=2.0.0 of the Phoenix protocol.\n")
+    return _SERIALIZERS.get((match[1], match[2])) if match is not None else None
 
 
 def _keys(name: str) -> list[str]:

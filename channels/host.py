@@ -24,6 +24,7 @@ from channels.channel import (
     CLOSED,
     CRASHED,
     STOPPED,
+    Body,
     Channel,
     ChannelFactory,
     InResult,
@@ -39,7 +40,7 @@ from channels.client import Client, Ended
 from channels.errors import IllegalResult
 from channels.hub import Subscription
 from channels.limits import MAILBOX_CAPACITY
-from channels.protocol import BUSY, REPLY, Membership
+from channels.protocol import BUSY, Membership
 from channels.serializer import Envelope
 
 
@@ -117,7 +118,7 @@ class ChannelHost(Actor[HostMessage]):
         self._channel = _NOBODY
         self._client = client
         self._failure: Exception | None = None  # raised by a push handled outside the mailbox
-        self._early: list[tuple[str, Payload]] | None = []  # pushes that wait for the answer
+        self._early: list[tuple[str, Body]] | None = []  # pushes that wait for the answer
         self._join_scope: trio.CancelScope | None = None
         self._registered = False  # with the broker
         self._subscription: Subscription | None = None
@@ -170,11 +171,10 @@ class ChannelHost(Actor[HostMessage]):
 
     def answer(self, push: Envelope, reply: Reply) -> None:
         """Answer a push, if its client wants that and the channel is still there."""
-        if push.ref is not None and self.ref.alive:
-            told = {"status": reply.status, "response": dict(reply.response)}
-            self._client.send(self.membership.join_ref, push.ref, push.topic, REPLY, told)
+        if self.ref.alive:
+            self._client.reply(self.membership.join_ref, push, reply)
 
-    def push(self, event: str, payload: Payload) -> None:
+    def push(self, event: str, payload: Body) -> None:
         """Send an event to the client: after the join's answer, if that is not out yet."""
         if self._early is None:
             membership = self.membership
@@ -232,7 +232,7 @@ class ChannelHost(Actor[HostMessage]):
             return
         topic, client = self.membership.topic, self._client
         with trio.CancelScope() as self._join_scope, trio.fail_after(client.limits.join_s):
-            self._subscription = client.hub.subscribe(topic, client.outbox)
+            self._subscription = client.hub.subscribe(topic, client.outbox, client.serializer)
             self._registered = True
             await client.broker.subscribe(topic)
             payload = self.membership.join.payload
@@ -335,11 +335,11 @@ class HostSocket:
         """The topic joined."""
         return self._host.membership.topic
 
-    def push(self, event: str, payload: Payload) -> None:
+    def push(self, event: str, payload: Body) -> None:
         """Send an event to this client alone."""
         self._host.push(event, payload)
 
-    def broadcast(self, event: str, payload: Payload) -> None:
+    def broadcast(self, event: str, payload: Body) -> None:
         """Send an event to all members of the topic."""
         self._client.broadcast(self.topic, event, payload)
 

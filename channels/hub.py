@@ -5,6 +5,9 @@ bytes object. Publishing sends nothing: it marks outboxes dirty, and one flusher
 each of them what it has, together. While more messages keep coming the flusher lets them come,
 within bounds, so under load the number of system calls stops growing with that of messages.
 
+*Versions.* The members of a topic stand in groups, one for each version of the protocol that is
+spoken among them, nearly always one. A broadcast is encoded in V2 and translated once for a group.
+
 *Runs.* Messages published one after another to the same topic form a run, which is distributed
 as one piece: the cost for each member is paid once a run. The run must be *settled*, that is put
 into the outboxes, before anything that could tell the difference: a message to another topic or to
@@ -29,11 +32,12 @@ from dataclasses import dataclass
 import trio
 
 from actors import Lifeline, Wakeup
-from channels.channel import Payload
-from channels.frames import text_frame
+from channels.channel import Body
+from channels.frames import message_frame
 from channels.limits import FLUSH_SENDS_A_TURN, FLUSH_TURNS_MAX, RUN_BYTES_MAX, Limits
 from channels.outbox import Outbox, Totals
-from channels.serializer import V2Json
+from channels.serializer import Serializer
+from channels.serializer_v2 import V2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class HubStatistics:
         published: broadcasts, whether anybody was there or not.
         offered: messages meant for a client, one for each client, replies included.
         delivered: of these, taken by the transport.
-        dropped: of these, volatile ones that found no room.
+        dropped: of these, volatile ones that found no room, or no form in the client's version.
         disconnected: of these, on their way when the connection ended.
         queued: of these, waiting now.
         bytes_sent: bytes taken by transports.
@@ -74,6 +78,7 @@ class Subscription:
 
     Attributes:
         topic: the whole topic.
+        group: where it stands, or waits.
         outbox: where its messages go.
         held: while the join is under way, what was published: (position, frame).
         after: the position at and below which messages are not for this member.
@@ -81,10 +86,11 @@ class Subscription:
         over: it ended.
     """
 
-    __slots__ = ("after", "held", "lost", "outbox", "over", "topic")
+    __slots__ = ("after", "group", "held", "lost", "outbox", "over", "topic")
 
-    def __init__(self, topic: str, outbox: Outbox) -> None:
+    def __init__(self, topic: str, group: "_Group", outbox: Outbox) -> None:
         self.topic = topic
+        self.group = group
         self.outbox = outbox
         self.held: list[tuple[int | None, bytes]] | None = []
         self.after = 0
@@ -92,14 +98,23 @@ class Subscription:
         self.over = False
 
 
-class _Topic:
-    """The members of one topic: ordinary ones, and those whose messages pass a filter first."""
+class _Group:
+    """The members of one topic that speak one version of the protocol.
 
-    __slots__ = ("members", "waiting")
+    Attributes:
+        serializer: that version.
+        members: ordinary ones.
+        waiting: those whose messages pass a filter first.
+        run: frames for the members that are not in their outboxes yet.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("members", "run", "serializer", "waiting")
+
+    def __init__(self, serializer: type[Serializer]) -> None:
+        self.serializer = serializer
         self.members: dict[Subscription, Outbox] = {}
         self.waiting: dict[Subscription, None] = {}
+        self.run: list[bytes] = []
 
 
 class Hub:
@@ -115,40 +130,42 @@ class Hub:
         self.totals = Totals()
         self._outbox_bytes = limits.outbox_bytes
         self._held_messages = limits.held_messages
-        self._topics: dict[str, _Topic] = {}
+        self._topics: dict[str, list[_Group]] = {}  # none of which is empty
         self._subscriptions = 0
         self._published = 0
-        self._run_of: _Topic | None = None  # the topic of the run not settled yet
+        self._run_of: list[_Group] | None = None  # the topic of the run not settled yet
         self._run_durable = False
-        self._run: list[bytes] = []
         self._run_bytes = 0
         self._dirty: list[Outbox] = []
         self._turn = 0  # changes with everything there is to send
         self._wakeup = Wakeup()
 
-    def publish(
-        self, topic: str, event: str, payload: Payload, position: int | None = None
-    ) -> None:
+    def publish(self, topic: str, event: str, payload: Body, position: int | None = None) -> None:
         """Send an event to the members of this node. Never waits.
 
         Args:
             topic: the whole topic.
             event: its name.
-            payload: a JSON object.
+            payload: a JSON object; on a volatile topic it may be bytes.
             position: its place on a durable topic, above those before; None on a volatile one.
-        """
-        self._published += 1
-        present = self._topics.get(topic)
-        if present is not None:
-            frame = text_frame(V2Json.encode(None, None, topic, event, payload))
-            self._fan_out(present, frame, position)
 
-    def publish_text(self, topic: str, text: bytes) -> None:
-        """Send a volatile broadcast that is encoded already to the members of this node."""
+        Raises:
+            TypeError: the payload holds what JSON has no word for.
+            NameTooLong: beside bytes there is no room for such a name.
+        """
+        # Some clients cannot be sent bytes, and of a durable message nobody may go without.
+        assert position is None or not isinstance(payload, bytes), "durable events are JSON objects"
         self._published += 1
         present = self._topics.get(topic)
         if present is not None:
-            self._fan_out(present, text_frame(text), None)
+            self._fan_out(present, V2.encode_broadcast(topic, event, payload), position)
+
+    def publish_encoded(self, topic: str, broadcast: bytes) -> None:
+        """Send a volatile broadcast that V2 encoded to the members of this node."""
+        self._published += 1
+        present = self._topics.get(topic)
+        if present is not None:
+            self._fan_out(present, broadcast, None)
 
     def push(self, outbox: Outbox, frame: bytes) -> None:
         """Send a frame to one client. It may not be lost: without room, the connection ends."""
@@ -156,13 +173,18 @@ class Hub:
         self._offer(outbox, frame, durable=True)
         self._stir()
 
-    def subscribe(self, topic: str, outbox: Outbox) -> Subscription:
+    def drop(self, count: int = 1) -> None:
+        """Account for messages that have no form in the version of the client they are for."""
+        self.totals.offered += count
+        self.totals.dropped += count
+
+    def subscribe(
+        self, topic: str, outbox: Outbox, serializer: type[Serializer] = V2
+    ) -> Subscription:
         """Begin to hold what is published on a topic for one client, to be released or ended."""
-        subscription = Subscription(topic, outbox)
-        present = self._topics.get(topic)
-        if present is None:
-            present = self._topics[topic] = _Topic()
-        present.waiting[subscription] = None
+        group = self._group(topic, serializer)
+        subscription = Subscription(topic, group, outbox)
+        group.waiting[subscription] = None
         self._subscriptions += 1
         return subscription
 
@@ -184,7 +206,7 @@ class Hub:
                 self.push(subscription.outbox, frame)
                 passed = passed or position is not None
         if passed:
-            self._admit(self._topics[subscription.topic], subscription)
+            self._admit(subscription)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a membership. Doing it again changes nothing."""
@@ -194,36 +216,44 @@ class Hub:
         subscription.over = True
         subscription.held = None
         self._subscriptions -= 1
-        present = self._topics[subscription.topic]
-        present.members.pop(subscription, None)
-        present.waiting.pop(subscription, None)
-        if not present.members and not present.waiting:
-            del self._topics[subscription.topic]
+        group = subscription.group
+        group.members.pop(subscription, None)
+        group.waiting.pop(subscription, None)
+        if not group.members and not group.waiting:
+            present = self._topics[subscription.topic]
+            present.remove(group)
+            if not present:
+                del self._topics[subscription.topic]
 
     def settle(self) -> None:
         """Put the present run into the outboxes of its topic's members."""
-        run, present = self._run, self._run_of
+        present = self._run_of
         if present is None:
             return
-        self._run, self._run_of, self._run_bytes = [], None, 0
-        piece = run[0] if len(run) == 1 else b"".join(run)
-        size, count = len(piece), len(run)
-        room = self._outbox_bytes - size
-        without_room: list[Outbox] = []
+        self._run_of, self._run_bytes = None, 0
         dirty = self._dirty
-        for outbox in present.members.values():
-            if outbox.size > room:
-                without_room.append(outbox)
+        for group in present:
+            run = group.run
+            if not run:
                 continue
-            queue = outbox.queue
-            if not queue:
-                dirty.append(outbox)
-            queue.append(piece)
-            outbox.size += size
-            outbox.count += count
-        self.totals.offered += count * len(present.members)
-        for outbox in without_room:
-            self._refuse(outbox, count, durable=self._run_durable)
+            group.run = []
+            piece = run[0] if len(run) == 1 else b"".join(run)
+            size, count = len(piece), len(run)
+            room = self._outbox_bytes - size
+            without_room: list[Outbox] = []
+            for outbox in group.members.values():
+                if outbox.size > room:
+                    without_room.append(outbox)
+                    continue
+                queue = outbox.queue
+                if not queue:
+                    dirty.append(outbox)
+                queue.append(piece)
+                outbox.size += size
+                outbox.count += count
+            self.totals.offered += count * len(group.members)
+            for outbox in without_room:
+                self._refuse(outbox, count, durable=self._run_durable)
 
     async def run(self, life: Lifeline) -> None:
         """Flush until asked to stop."""
@@ -251,30 +281,48 @@ class Hub:
             overflows=totals.overflows,
         )
 
-    def _fan_out(self, present: _Topic, frame: bytes, position: int | None) -> None:
-        if present.waiting:
-            self._pass_waiting(present, frame, position)
-        if present.members:
-            durable = position is not None
-            if present is not self._run_of or durable is not self._run_durable:
-                self.settle()
-                self._run_of, self._run_durable = present, durable
-            self._run.append(frame)
-            self._run_bytes += len(frame)
-            if self._run_bytes > RUN_BYTES_MAX:
-                self.settle()
+    def _group(self, topic: str, serializer: type[Serializer]) -> _Group:
+        """The members of a topic that speak this version, made if there are none."""
+        present = self._topics.setdefault(topic, [])
+        for group in present:
+            if group.serializer is serializer:
+                return group
+        present.append(_Group(serializer))
+        return present[-1]
+
+    def _fan_out(self, present: list[_Group], broadcast: bytes, position: int | None) -> None:
+        durable = position is not None
+        for group in present:
+            message = broadcast
+            if group.serializer is not V2:
+                translated = group.serializer.translate(broadcast)
+                if translated is None:
+                    self.drop(len(group.members))
+                    continue
+                message = translated
+            frame = message_frame(message)
+            if group.waiting:
+                self._pass_waiting(group, frame, position)
+            if group.members:
+                if present is not self._run_of or durable is not self._run_durable:
+                    self.settle()
+                    self._run_of, self._run_durable = present, durable
+                group.run.append(frame)
+                self._run_bytes += len(frame)
+        if self._run_bytes > RUN_BYTES_MAX:
+            self.settle()
         self._stir()
 
-    def _pass_waiting(self, present: _Topic, frame: bytes, position: int | None) -> None:
+    def _pass_waiting(self, group: _Group, frame: bytes, position: int | None) -> None:
         """Hold, filter, or admit, for each member that is not an ordinary one yet."""
-        for subscription in list(present.waiting):
+        for subscription in list(group.waiting):
             if subscription.held is not None:
                 self._hold(subscription, frame, position)
             elif position is None:
                 self.settle()
                 self._offer(subscription.outbox, frame, durable=False)
             elif position > subscription.after:
-                self._admit(present, subscription)
+                self._admit(subscription)
 
     def _hold(self, subscription: Subscription, frame: bytes, position: int | None) -> None:
         assert subscription.held is not None, "only a joining member holds"
@@ -283,10 +331,11 @@ class Hub:
         else:
             subscription.lost = True
 
-    def _admit(self, present: _Topic, subscription: Subscription) -> None:
+    def _admit(self, subscription: Subscription) -> None:
         self.settle()
-        del present.waiting[subscription]
-        present.members[subscription] = subscription.outbox
+        group = subscription.group
+        del group.waiting[subscription]
+        group.members[subscription] = subscription.outbox
 
     def _offer(self, outbox: Outbox, frame: bytes, *, durable: bool) -> None:
         self.totals.offered += 1

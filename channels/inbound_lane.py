@@ -1,8 +1,8 @@
 """The inbound lane: tells frames that are plainly whole messages from all other bytes.
 
-Pure. What it lifts are complete, unfragmented, masked text frames of allowed size and valid UTF-8.
-All else is passed on, byte for byte and in order, to the WebSocket library, which alone knows what
-is allowed, what is answered and what ends the connection.
+Pure. What it lifts are complete, unfragmented, masked frames of allowed size: binary ones, and text
+that is valid UTF-8. All else is passed on, byte for byte and in order, to the WebSocket library,
+which alone knows what is allowed, what is answered and what ends the connection.
 
 The lane follows the frames it passes, so it knows at every byte whether the next one begins a frame
 and whether a fragmented message is open; only at such a beginning, with none open, does it lift.
@@ -16,11 +16,16 @@ It is looked at again only when all of it is there, however small the pieces it 
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from channels.frames import FIN, LENGTH, MASKED, OPCODE, TEXT, unmask
+from channels.frames import BINARY, FIN, LENGTH, MASKED, OPCODE, TEXT, unmask
 
-_LIFTABLE: Final = FIN | TEXT
+Lift: TypeAlias = Callable[[bytes, int], None]
+"""Takes one message: its payload, and TEXT or BINARY."""
+
+_TEXT: Final = FIN | TEXT
+_BINARY: Final = FIN | BINARY
+_LIFTABLE: Final = frozenset({_TEXT, _BINARY})
 _CONTINUATION: Final = 0x0
 _DATA: Final = frozenset({0x0, 0x1, 0x2})
 _PING_PONG: Final = frozenset({0x9, 0xA})  # close is the end: nothing is followed behind it
@@ -77,11 +82,11 @@ class InboundLane:
             self._data, self._at = bytes(self._kept), 0
             self._kept = bytearray()
 
-    def walk(self, lift: Callable[[bytes], None]) -> bytes:
+    def walk(self, lift: Lift) -> bytes:
         """Lift what can be lifted, up to the first byte that cannot.
 
         Args:
-            lift: called with the payload of each message, in order.
+            lift: called with each message, in order.
 
         Returns:
             Bytes to pass on, of one frame at most; empty when more must be received.
@@ -100,17 +105,20 @@ class InboundLane:
                 self._blind = True
             elif head.size < 0:
                 return self._keep(_HEAD_STEPS[-head.size])
-            elif self._fragmented or head.first != _LIFTABLE or head.size > self._message_max:
+            elif self._fragmented or head.first not in _LIFTABLE or head.size > self._message_max:
                 return self._pass_frame(head)
             elif self._at + head.whole > len(self._data):
                 return self._keep(head.whole)
             else:
                 self._lift_one(head, lift)
 
-    def _lift_plain(self, lift: Callable[[bytes], None]) -> None:
+    def _lift_plain(self, lift: Lift) -> None:
         """Lift plain frames of up to 64 KB from here on; stops at anything else."""
         data, at, have = self._data, self._at, len(self._data)
-        while have - at >= 8 and data[at] == _LIFTABLE:
+        while have - at >= 8:
+            first = data[at]
+            if first != _TEXT and first != _BINARY:  # noqa: PLR1714 - the quickest way to ask
+                return
             size = data[at + 1] - MASKED
             begin = at + 6
             if size == 126:
@@ -124,19 +132,19 @@ class InboundLane:
             if end > have or size > self._message_max:
                 return
             payload = unmask(data[begin:end], data[begin - 4 : begin])
-            if not payload.isascii() and not _is_utf8(payload):
+            if first == _TEXT and not payload.isascii() and not _is_utf8(payload):
                 return
             self._at = at = end
-            lift(payload)
+            lift(payload, first & OPCODE)
 
-    def _lift_one(self, head: "_Head", lift: Callable[[bytes], None]) -> None:
+    def _lift_one(self, head: "_Head", lift: Lift) -> None:
         """Lift the one frame here, unless its text is none."""
         end = self._at + head.whole
         begin = end - head.size
         payload = unmask(self._data[begin:end], self._data[begin - 4 : begin])
-        if _is_utf8(payload):
+        if head.first == _BINARY or _is_utf8(payload):
             self._at = end
-            lift(payload)
+            lift(payload, head.first & OPCODE)
         else:
             self._blind = True
 

@@ -1,21 +1,22 @@
-"""V2 JSON: `[join_ref, ref, topic, event, payload]`, bytes to envelope and back.
+"""What the versions of the protocol have in common: the envelope, its names, and what each offers.
 
-Pure. A serializer is a class of functions with no state, so that one for V1 or for binary frames
-can stand beside this one and the hub can encode a broadcast once for each that is in use.
+Pure. A serializer is a class of functions with no state: `serializer_v2.V2` and `serializer_v1.V1`.
+A message is bytes; the first of them tells a binary message, which begins with its kind, from JSON.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Protocol, TypeAlias
 
 import msgspec
 
+from channels.channel import Body
 from channels.errors import MalformedMessage
 from channels.limits import NAME_BYTES_MAX, REF_CHARACTERS_MAX
 
 # Beyond it JavaScript would not read its own number back.
 _INT_MAX: Final = 2**53
 
-_Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+"""A topic or an event."""
 
 Ref: TypeAlias = (
     Annotated[str, msgspec.Meta(max_length=REF_CHARACTERS_MAX)]
@@ -30,49 +31,65 @@ class Envelope(msgspec.Struct, array_like=True, frozen=True):
 
     join_ref: Ref
     ref: Ref
-    topic: _Name
-    event: _Name
+    topic: Name
+    event: Name
     payload: Any
 
 
-_DECODER: Final = msgspec.json.Decoder(Envelope)
-_ENCODER: Final = msgspec.json.Encoder()
+class Serializer(Protocol):
+    """One version of the protocol.
 
-
-class V2Json:
-    """The serializer of `vsn=2.0.0`, text frames."""
+    Where something has no form in that version, what is returned is None.
+    """
 
     @staticmethod
     def decode(text: bytes | str) -> Envelope:
-        """Read what a client sent. Parts beyond the fifth are ignored.
+        """Read a text message of a client.
 
         Raises:
-            MalformedMessage: it is no such array; the text says what is wrong, without the content.
+            MalformedMessage: it is none; the error says what is wrong, without the content.
         """
-        try:
-            envelope = _DECODER.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedMessage(f"no message: {type(error).__name__}") from error
-        if not (envelope.topic.isascii() and envelope.event.isascii()):
-            _check_bytes(envelope.topic)
-            _check_bytes(envelope.event)
-        return envelope
 
     @staticmethod
-    def encode(
-        join_ref: Ref, ref: Ref, topic: str, event: str, payload: Mapping[str, Any]
-    ) -> bytes:
-        """The text of one message to a client.
+    def decode_binary(data: bytes) -> Envelope:
+        """Read a binary message of a client.
+
+        Raises:
+            MalformedMessage: it is none; the error says what is wrong, without the content.
+        """
+
+    @staticmethod
+    def encode(join_ref: Ref, ref: Ref, topic: str, event: str, payload: Body) -> bytes | None:
+        """A message to one client.
 
         Raises:
             TypeError: the payload holds what JSON has no word for: a bug of the caller.
+            NameTooLong: beside bytes there is no room for such a name: a bug of the caller.
         """
-        if type(payload) is not dict:
-            payload = dict(payload)
-        return _ENCODER.encode((join_ref, ref, topic, event, payload))
+
+    @staticmethod
+    def encode_reply(
+        join_ref: Ref, ref: Ref, topic: str, status: str, response: Body
+    ) -> bytes | None:
+        """The answer to a push or a join.
+
+        Raises:
+            TypeError: as of `encode`.
+            NameTooLong: as of `encode`.
+        """
+
+    @staticmethod
+    def translate(broadcast: bytes) -> bytes | None:
+        """A broadcast that V2 encoded, in this version."""
 
 
-def _check_bytes(name: str) -> None:
-    """Characters were counted already; a name that is not ASCII has more bytes than characters."""
-    if len(name.encode()) > NAME_BYTES_MAX:
-        raise MalformedMessage(f"a name of more than {NAME_BYTES_MAX} bytes")
+def check_names(envelope: Envelope) -> Envelope:
+    """The same envelope, unless one of its names has too many bytes.
+
+    Raises:
+        MalformedMessage: so it is. Characters were counted already.
+    """
+    for name in (envelope.topic, envelope.event):
+        if not name.isascii() and len(name.encode()) > NAME_BYTES_MAX:
+            raise MalformedMessage(f"a name of more than {NAME_BYTES_MAX} bytes")
+    return envelope

@@ -22,7 +22,7 @@ from trio_websocket import (
 
 from actors import Lifeline
 from channels.connection import Connection, Surroundings, Verdict
-from channels.frames import IDLE
+from channels.frames import BINARY, IDLE, TEXT
 from channels.handshake import ConnectRefused, examine
 from channels.limits import DECODED_MESSAGES_MAX, RECEIVE_BYTES
 from channels.websocket import Wire
@@ -138,7 +138,9 @@ class Reception:
         if isinstance(assigns, ConnectRefused):
             await self._reject(request, assigns)
             return None
-        connection = Connection(assigns, wire.outbox, nursery, self._around, self._guest.life)
+        connection = Connection(
+            assigns, asked.serializer, wire.outbox, nursery, self._around, self._guest.life
+        )
         wire.lift = connection.receive
         # It begins while the answer is written, so it is there when the first join comes.
         nursery.start_soon(connection.run_channels)
@@ -190,18 +192,13 @@ class Session:
             wire.idle_scope = scope
             try:
                 while True:
-                    self._take(await self._websocket.get_message())
+                    message = await self._websocket.get_message()
+                    connection.receive(message, TEXT if isinstance(message, str) else BINARY)
                     wire.consumed()
             except ConnectionClosed:
                 self._lost("closed")
         wire.idle_scope = None
         connection.end(Verdict("idle", IDLE))  # unless there was another reason
-
-    def _take(self, message: str | bytes) -> None:
-        if isinstance(message, str):
-            self.connection.receive(message)
-        else:
-            self.connection.count_offence()  # binary frames carry no messages yet
 
     async def _say_goodbye(self, code: int, reason: str) -> None:
         with trio.move_on_after(self.connection.limits.close_s):

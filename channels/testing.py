@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
-import msgspec
 import trio
 import trio.testing
 from wsproto import ConnectionType, WSConnection
@@ -45,6 +44,7 @@ from channels.protocol import CLOSE, ERROR, HEARTBEAT, JOIN, LEAVE, REPLY, SOCKE
 from channels.router import Router
 from channels.serializer import Envelope, Ref
 from channels.session import SocketHandler
+from channels.testing_wire import bytes_of, read, say
 
 # Seconds until something that did not come is a failure: beyond every limit of a connection, so
 # that a test can see them at work. A virtual clock makes the wait free.
@@ -158,7 +158,7 @@ async def connect(
     endpoint: Endpoint,
     *,
     token: str | None = None,
-    params: Mapping[str, str] | None = None,
+    params: Mapping[str, str | None] | None = None,
     subprotocols: Sequence[str] = (),
     path: str = "/socket/websocket",
     streams: Streams | None = None,
@@ -168,7 +168,7 @@ async def connect(
     Args:
         endpoint: a running one, as of `serving`.
         token: sent as the `token` parameter.
-        params: of the query; `vsn` is 2.0.0 unless it is among them.
+        params: of the query; `vsn` is 2.0.0 unless it is among them. None leaves one out.
         subprotocols: to offer.
         path: where to connect.
         streams: the client's and the endpoint's end of a connection; in memory if left out.
@@ -176,11 +176,12 @@ async def connect(
     Raises:
         HandshakeRefused: the endpoint refused.
     """
-    query = {"vsn": "2.0.0", **(params or {})}
+    wanted = {"vsn": "2.0.0", **(params or {})}
+    query = {name: value for name, value in wanted.items() if value is not None}
     if token is not None:
         query["token"] = token
     ours, theirs = streams or trio.testing.memory_stream_pair()
-    client = Client(ours)
+    client = Client(ours, query.get("vsn", "1.0.0"))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(endpoint.serve, theirs, b"")
         nursery.start_soon(client.listen)
@@ -193,18 +194,19 @@ async def connect(
 
 
 class Client:
-    """A client of the Phoenix protocol, V2. What nobody asked for yet waits in its inbox."""
+    """A client of the Phoenix protocol. What nobody asked for yet waits in its inbox."""
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        """A client that has not said anything yet."""
+    def __init__(self, stream: trio.abc.Stream, version: str = "2.0.0") -> None:
+        """A client that has not said anything yet. In V1 neither side says a join_ref."""
         self.stream = stream
+        self._version = version
         self.subprotocol: str | None = None
         """What the endpoint chose."""
         self.pongs: list[bytes] = []
         """Payloads of the pongs that came."""
         self._protocol = WSConnection(ConnectionType.CLIENT)
         self._inbox: deque[Envelope] = deque()
-        self._fragments: list[str] = []
+        self._fragments: list[bytes] = []
         self._join_refs: dict[str, Ref] = {}
         self._refs = 0
         self._accepted = False
@@ -219,7 +221,7 @@ class Client:
         while self._ended is None:
             try:
                 data = await self.stream.receive_some()
-            except trio.ClosedResourceError:
+            except (trio.ClosedResourceError, trio.BrokenResourceError):
                 data = b""
             await self._take(bytes(data))
             news, self._news = self._news, trio.Event()
@@ -246,8 +248,10 @@ class Client:
     async def send_join(self, topic: str, params: object = None) -> str:
         """Ask to join a topic. Returns the ref, which is the join_ref too."""
         ref = self._next_ref()
-        self._join_refs[topic] = ref
-        await self.send(Envelope(ref, ref, topic, JOIN, {} if params is None else params))
+        if self._version.startswith("2"):
+            self._join_refs[topic] = ref
+        join_ref = self._join_refs.get(topic)
+        await self.send(Envelope(join_ref, ref, topic, JOIN, {} if params is None else params))
         return ref
 
     async def push(self, topic: str, event: str, payload: object = None) -> str:
@@ -268,8 +272,8 @@ class Client:
         await self.assert_reply(ref, "ok", {})
 
     async def send(self, envelope: Envelope) -> None:
-        """Send a message as it is."""
-        await self.send_text(msgspec.json.encode(envelope).decode())
+        """Send a message as it is; a payload of bytes makes it a binary one."""
+        await self.send_event(say(envelope, self._version))
 
     async def send_text(self, text: str) -> None:
         """Send a text frame."""
@@ -371,11 +375,11 @@ class Client:
                 await self.send_event(CloseConnection(self._ended.code))
 
     def _sort(self, event: object) -> None:
-        if isinstance(event, TextMessage):
-            self._fragments.append(event.data)
+        if isinstance(event, TextMessage | BytesMessage):
+            self._fragments.append(bytes_of(event))
             if event.message_finished:
-                text, self._fragments = "".join(self._fragments), []
-                self._inbox.append(msgspec.json.decode(text, type=Envelope))
+                message, self._fragments = b"".join(self._fragments), []
+                self._inbox.append(read(message))
         elif isinstance(event, CloseConnection):
             self._ended = ConnectionEnded(event.code)
         elif isinstance(event, AcceptConnection):
@@ -386,8 +390,6 @@ class Client:
             self._refused.body += bytes(event.data)
         elif isinstance(event, Pong):
             self.pongs.append(bytes(event.payload))
-        else:
-            assert not isinstance(event, BytesMessage), "binary frames carry no messages yet"
 
     def _next_ref(self) -> str:
         self._refs += 1

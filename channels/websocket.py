@@ -4,10 +4,10 @@ Theory of operation. trio-websocket is given this stream instead of the client's
 it is good at: the opening handshake, control frames, fragments, the closing handshake, and every
 doubtful byte. Two lanes pass it by.
 
-*Inbound*, `InboundLane` lifts plain text frames straight to the connection. trio-websocket asks for
-more only when it has dealt with all it was given, and if that held whole messages, they must also
-have been taken out of its queue (`consumed`) before the lane goes on. So messages reach the
-connection in the order in which they were sent.
+*Inbound*, `InboundLane` lifts plain messages, text and binary, straight to the connection.
+trio-websocket asks for more only when it has dealt with all it was given, and if that held whole
+messages, they must also have been taken out of its queue (`consumed`) before the lane goes on. So
+messages reach the connection in the order in which they were sent.
 
 *Outbound*, the hub's flusher writes whole frames from the outbox while nobody else is writing.
 trio-websocket's own frames, and what a socket did not take at once, are written under one lock,
@@ -30,7 +30,7 @@ import trio
 
 from actors import Wakeup
 from channels.frames import CLOSE, INVALID_DATA, OPCODE, PROTOCOL_ERROR, close_frame
-from channels.inbound_lane import InboundLane
+from channels.inbound_lane import InboundLane, Lift
 from channels.limits import RECEIVE_BYTES, WRITE_BYTES, Limits
 from channels.outbox import Outbox, Totals
 
@@ -79,7 +79,7 @@ class Wire(trio.abc.Stream):
         """A close frame went out, or is about to."""
         self.idle_scope: trio.CancelScope | None = None
         """Its deadline is put off with every byte received."""
-        self.lift: Callable[[bytes], None] = _drop
+        self.lift: Lift = _drop
         """Called with each message of the inbound lane."""
         self.on_lost: Callable[[str], None] = _drop_reason
         """Called when the connection cannot go on: `slow_reader`, `broken`, `closed`."""
@@ -187,9 +187,9 @@ class Wire(trio.abc.Stream):
         if self._closed:
             raise trio.ClosedResourceError
 
-    def _lift(self, payload: bytes) -> None:
+    def _lift(self, payload: bytes, opcode: int) -> None:
         if not self.closing:
-            self.lift(payload)
+            self.lift(payload, opcode)
 
     def _heard(self) -> None:
         """The client is alive. The deadline is moved only when that matters: moving it costs."""
@@ -250,7 +250,7 @@ def _descriptor(stream: trio.abc.Stream) -> int | None:
     return socket.fileno() if isinstance(socket, trio.socket.SocketType) else None
 
 
-def _drop(_payload: bytes) -> None:
+def _drop(_payload: bytes, _opcode: int) -> None:
     """Nobody is there yet, or any more."""
 
 

@@ -35,7 +35,8 @@ class BenchChannel(NowaitChannel):
 
     def handle_in_nowait(self, event: str, payload: Any, socket: ChannelSocket) -> InResult:
         """Gives the event to every member, the sender too."""
-        if not isinstance(payload, Mapping):
-            return Reply.error(response_of(Refusal(Code.INVALID_REQUEST, "An object is expected.")))
+        if not isinstance(payload, Mapping | bytes):
+            refusal = Refusal(Code.INVALID_REQUEST, "An object is expected, or bytes.")
+            return Reply.error(response_of(refusal))
         socket.broadcast(event, payload)
         return NoReply()

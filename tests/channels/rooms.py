@@ -94,6 +94,11 @@ class Room(Channel):
             case "whisper":
                 socket.push("whisper", payload)
                 return Reply.ok()
+            case "too long":
+                socket.broadcast("x" * 256, b"bytes")
+            case "bytes":
+                socket.push("bytes", b"bytes")
+                return Reply.ok(b"bytes")
             case "later":
                 self.script.later.append(socket.reply_later())
                 return NoReply()

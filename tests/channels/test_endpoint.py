@@ -107,9 +107,9 @@ async def test_a_token_by_subprotocol_is_answered_with_the_protocol(node: Node) 
         ({"token": "ann", "path": "/elsewhere"}, 404, b""),
         ({"token": "ann", "subprotocols": ["other"]}, 403, b""),
         (
-            {"token": "ann", "params": {"vsn": "1.0.0"}},
-            400,
-            b"This server speaks vsn=2.0.0 of the Phoenix protocol.\n",
+            {"token": "ann", "params": {"vsn": "3.0.0"}},
+            403,
+            b"This server speaks vsn 1.0 and 2.0 of the Phoenix protocol.\n",
         ),
     ],
 )
@@ -222,7 +222,7 @@ async def test_a_bad_frame_is_forgiven_and_many_are_not(node: Node, client: Clie
     for text in ("nonsense", "[]"):
         await client.send_text(text)
     await client.assert_reply(await client.push("room:1", "echo"))
-    await client.send_event(BytesMessage(b"\x00\x01\x01\x04\x04"))
+    await client.send_event(BytesMessage(b"\x01\x01\x01\x04\x04"))
     assert await client.assert_ended() == 4400
     await trio.testing.wait_all_tasks_blocked()
     assert node.endpoint.statistics().malformed == 3

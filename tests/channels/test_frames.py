@@ -5,19 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wsproto import ConnectionType
 from wsproto.connection import Connection
-from wsproto.events import CloseConnection, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, TextMessage
 from wsproto.frame_protocol import XorMaskerSimple
 
-from channels.frames import close_frame, text_frame, unmask
+from channels.frames import close_frame, message_frame, unmask
 
 
-@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 70_000])
-def test_a_text_frame_is_read_by_any_client(size: int) -> None:
-    """Each of the three ways to spell a length is right."""
+@pytest.mark.parametrize("size", [1, 125, 126, 65_535, 65_536, 70_000])
+def test_a_frame_is_read_by_any_client(size: int) -> None:
+    """Each of the three ways to spell a length is right, for JSON and for bytes."""
     client = Connection(ConnectionType.CLIENT)
-    client.receive_data(text_frame(b"x" * size))
-    events = list(client.events())
-    assert [TextMessage("x" * size)] == events
+    client.receive_data(message_frame(b"[" * size))
+    client.receive_data(message_frame(b"\x02" * size))
+    assert [TextMessage("[" * size), BytesMessage(b"\x02" * size)] == list(client.events())
 
 
 def test_a_close_frame_carries_code_and_reason() -> None:

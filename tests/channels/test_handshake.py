@@ -15,6 +15,9 @@ from channels.handshake import (
     examine,
     parse_query,
 )
+from channels.serializer import Serializer
+from channels.serializer_v1 import V1
+from channels.serializer_v2 import V2
 
 PATH = "/socket/websocket"
 
@@ -70,14 +73,14 @@ def test_what_is_no_token_is_none(encoded: str) -> None:
 def test_a_token_comes_by_the_query() -> None:
     """It is taken out of the params, which may be shown to people."""
     asked = examine(f"{PATH}?vsn=2.0.0&token=secret&a=1", [], PATH)
-    assert asked == Asked({"vsn": "2.0.0", "a": "1"}, "secret", None)
+    assert asked == Asked(V2, {"vsn": "2.0.0", "a": "1"}, "secret", None)
 
 
 def test_a_token_comes_by_the_subprotocol() -> None:
     """It wins, and the answer names the protocol without the token."""
     offered = ["phoenix", TOKEN_PREFIX + b64encode(b"newer").decode().rstrip("=")]
     asked = examine(f"{PATH}?vsn=2.0.0&token=older", offered, PATH)
-    assert asked == Asked({"vsn": "2.0.0"}, "newer", "phoenix")
+    assert asked == Asked(V2, {"vsn": "2.0.0"}, "newer", "phoenix")
 
 
 @pytest.mark.parametrize(
@@ -88,20 +91,23 @@ def test_a_subprotocol_is_answered_when_one_is_offered(
     offered: list[str], answered: str | None
 ) -> None:
     """Browsers fail the handshake otherwise."""
-    assert examine(f"{PATH}?vsn=2.0.0", offered, PATH) == Asked({"vsn": "2.0.0"}, None, answered)
+    assert examine(f"{PATH}?vsn=2.0.0", offered, PATH) == Asked(
+        V2, {"vsn": "2.0.0"}, None, answered
+    )
 
 
 @pytest.mark.parametrize(
     ("target", "offered", "status"),
     [
         ("/other?vsn=2.0.0", [], 404),
-        (PATH, [], 400),
-        (f"{PATH}?vsn=1.0.0", [], 400),
-        (f"{PATH}?vsn=2.1.0", [], 400),
-        (f"{PATH}?vsn=2.0", [], 400),
-        (f"{PATH}?vsn=2", [], 400),
-        (f"{PATH}?vsn=two", [], 400),
-        (f"{PATH}?vsn[a]=2.0.0", [], 400),
+        (f"{PATH}?vsn=1.1.0", [], 403),
+        (f"{PATH}?vsn=2.1.0", [], 403),
+        (f"{PATH}?vsn=3.0.0", [], 403),
+        (f"{PATH}?vsn=2.0", [], 403),
+        (f"{PATH}?vsn=2", [], 403),
+        (f"{PATH}?vsn=", [], 403),
+        (f"{PATH}?vsn=two", [], 403),
+        (f"{PATH}?vsn[a]=2.0.0", [], 403),
         (f"{PATH}?vsn=2.0.0", ["other"], 403),
         (f"{PATH}?vsn=2.0.0", [TOKEN_PREFIX + "YQ"], 403),
         (f"{PATH}?vsn=2.0.0", ["phoenix", TOKEN_PREFIX + "!"], 403),
@@ -114,13 +120,28 @@ def test_a_wrong_handshake_is_refused(target: str, offered: list[str], status: i
     assert status == refused.status
 
 
-@pytest.mark.parametrize("version", ["2.0.0", "2.0.7", "2.0.0-rc.1", "2.0.0+build"])
-def test_versions_that_match(version: str) -> None:
-    """Everything from 2.0.0 up to 2.1."""
+@pytest.mark.parametrize(
+    ("version", "serializer"),
+    [
+        ("1.0.0", V1),
+        ("1.0.9", V1),
+        ("2.0.0", V2),
+        ("2.0.7", V2),
+        ("2.0.0-rc.1", V2),
+        ("2.0.0+build", V2),
+    ],
+)
+def test_versions_that_match(version: str, serializer: type[Serializer]) -> None:
+    """Everything from 1.0.0 up to 1.1, and from 2.0.0 up to 2.1."""
     asked = examine(f"{PATH}?vsn={version.replace('+', '%2B')}", [], PATH)
-    assert asked == Asked({"vsn": version}, None, None)
+    assert asked == Asked(serializer, {"vsn": version}, None, None)
+
+
+def test_who_names_no_version_speaks_the_first() -> None:
+    """As in Phoenix: such clients are older than the parameter."""
+    assert examine(PATH, [], PATH) == Asked(V1, {}, None, None)
 
 
 def test_an_empty_token_is_none() -> None:
     """Clients without one send an empty pair."""
-    assert examine(f"{PATH}?vsn=2.0.0&token=", [], PATH) == Asked({"vsn": "2.0.0"}, None, None)
+    assert examine(f"{PATH}?vsn=2.0.0&token=", [], PATH) == Asked(V2, {"vsn": "2.0.0"}, None, None)

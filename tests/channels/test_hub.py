@@ -1,7 +1,6 @@
 """Fan-out: who gets what, in which order, and that every message is accounted for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 import trio
@@ -10,88 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from actors import Lifeline
-from channels.frames import text_frame
 from channels.hub import Hub, Subscription
 from channels.limits import FLUSH_SENDS_A_TURN, Limits
 from channels.outbox import Outbox
-from channels.serializer import V2Json
-
-
-@dataclass
-class Sink:
-    """A transport that takes as many bytes at once as it is told to."""
-
-    hub: Hub
-    room: int = 1 << 30
-    taken: bytearray = field(default_factory=bytearray)
-    writers: int = 0
-    lost: list[str] = field(default_factory=list)
-    outbox: Outbox = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.outbox = Outbox(self, self.hub.totals, self.send_nowait)
-
-    def send_nowait(self, data: bytes) -> int:
-        """Take what there is room for."""
-        if not self.room:
-            raise BlockingIOError
-        size = min(self.room, len(data))
-        self.room -= size
-        self.taken += data[:size]
-        return size
-
-    def start_writer(self) -> None:
-        """As the wire does."""
-        self.writers += 1
-        self.outbox.busy = True
-
-    def write(self) -> None:
-        """What the writer does when the transport takes bytes again."""
-        while self.outbox.queue:
-            batch = self.outbox.take()
-            self.taken += batch
-            self.outbox.wrote(len(batch))
-            self.outbox.done()
-        self.outbox.busy = False
-
-    def overflowed(self) -> None:
-        """Note it."""
-        self.lost.append("slow_reader")
-
-    def broke(self) -> None:
-        """Note it."""
-        self.lost.append("broken")
-        self.outbox.close()
-
-
-def frame_of(topic: str, n: int) -> bytes:
-    """What a broadcast looks like on the wire."""
-    return text_frame(V2Json.encode(None, None, topic, "e", {"n": n}))
-
-
-def publish(hub: Hub, topic: str, *numbers: int, position: int | None = None) -> None:
-    """Publish some messages."""
-    for n in numbers:
-        hub.publish(topic, "e", {"n": n}, position)
-
-
-def member(hub: Hub, topic: str, sink: Sink, after: int | None = None) -> Subscription:
-    """Subscribe and release."""
-    subscription = hub.subscribe(topic, sink.outbox)
-    hub.release(subscription, after)
-    return subscription
-
-
-def flush(*sinks: Sink) -> None:
-    """What the flusher does."""
-    for sink in sinks:
-        sink.hub.settle()
-        sink.outbox.flush()
-
-
-def got(sink: Sink, *messages: bytes) -> bool:
-    """Whether the transport took exactly these."""
-    return bytes(sink.taken) == b"".join(messages)
+from channels.serializer_v1 import V1
+from channels.serializer_v2 import V2
+from tests.channels.sinks import Sink, flush, frame_of, got, member, publish
 
 
 def test_members_get_what_is_published_while_they_are_members() -> None:
@@ -327,8 +250,9 @@ class Accounting(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 2), topic=st.sampled_from("ab"), held=st.booleans())
     def subscribe(self, which: int, topic: str, held: bool) -> None:  # noqa: FBT001 - drawn
-        """Somebody joins."""
-        subscription = self.hub.subscribe(topic, self.sinks[which].outbox)
+        """Somebody joins; the first of the three speaks an older version."""
+        serializer = V2 if which else V1
+        subscription = self.hub.subscribe(topic, self.sinks[which].outbox, serializer)
         self.subscriptions.append(subscription)
         if not held:
             self.hub.release(subscription, self.position)
@@ -345,6 +269,11 @@ class Accounting(RuleBasedStateMachine):
         for _ in range(count):
             self.position += 1
             publish(self.hub, topic, 0, position=self.position if durable else None)
+
+    @rule(topic=st.sampled_from("ab"))
+    def publish_bytes(self, topic: str) -> None:
+        """Somebody sends what not everyone can be sent."""
+        self.hub.publish(topic, "e", b"x")
 
     @rule(which=st.integers(0, 2), room=st.integers(0, 200))
     def flush(self, which: int, room: int) -> None:

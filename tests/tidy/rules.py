@@ -51,7 +51,7 @@ _PURE: Final = (
     "*/rules.py",
     "*/model.py",
     "*/protocol.py",
-    "*/serializer.py",
+    "*/serializer*.py",
     "*/limits.py",
     "actors/timer_wheel.py",
     "actors/tree.py",

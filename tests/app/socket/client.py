@@ -1,13 +1,11 @@
 """A client as a channel sees it, that remembers what it was sent."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import trio
 
 from app.identity.model import Identity
-from channels.channel import LaterReply, Reply
+from channels.channel import Body, LaterReply, Reply
 from tests.app.events.log import PATIENCE_S
 
 
@@ -39,9 +37,9 @@ class Client:
     assigns: Identity
     topic: str = "sale:friday"
     later: list[Answer] = field(default_factory=list)
-    broadcasts: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    broadcasts: list[tuple[str, Body]] = field(default_factory=list)
 
-    def push(self, event: str, payload: Mapping[str, Any]) -> None:
+    def push(self, event: str, payload: Body) -> None:
         """Our channels push nothing by themselves."""
         raise AssertionError(f"{event} was pushed")
 
@@ -49,7 +47,7 @@ class Client:
         """Our channels send themselves nothing."""
         raise AssertionError(f"{message} was sent")
 
-    def broadcast(self, event: str, payload: Mapping[str, Any]) -> None:
+    def broadcast(self, event: str, payload: Body) -> None:
         """Remember it."""
         self.broadcasts.append((event, payload))
 

@@ -1,5 +1,7 @@
 """Rooms for load testers."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from app.socket.bench_channel import BenchChannel
@@ -24,10 +26,18 @@ async def test_rooms_have_numbers(topic: str) -> None:
     assert refused.response["code"] == "not_found"
 
 
+async def test_bytes_go_to_everybody_as_they_are() -> None:
+    """Load testers measure binary messages too."""
+    client, channel = Client(BUYER, "bench:7"), BenchChannel()
+    assert channel.handle_in_nowait("anything", b"\0\xff", client) == NoReply()
+    assert client.broadcasts == [("anything", b"\0\xff")]
+
+
 async def test_what_is_no_object_is_refused() -> None:
-    """Members are only ever sent objects."""
+    """Members are only ever sent objects, or bytes."""
     client = Client(BUYER, "bench:7")
     reply = BenchChannel().handle_in_nowait("anything", [1], client)
     assert isinstance(reply, Reply)
+    assert isinstance(reply.response, Mapping)
     assert reply.response["code"] == "invalid_request"
     assert client.broadcasts == []

@@ -1,6 +1,6 @@
 """The channel of a sale: joins of every kind, and checkouts that hold nobody up."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -101,6 +101,7 @@ def refused(answer: object) -> str:
     assert isinstance(answer, JoinRefused | Reply), answer
     if isinstance(answer, Reply):
         assert answer.status == "error"
+    assert isinstance(answer.response, Mapping)
     assert answer.response.keys() == {"code", "message", "retryable", "reason"}
     assert answer.response["code"] == answer.response["reason"]
     return str(answer.response["code"])
@@ -237,6 +238,7 @@ async def test_a_checkout(floor: Floor) -> None:
     """A purchase is answered with its id and the cursor of its event; again, with the same."""
     reply = await buy(floor, PURCHASE)
     assert reply.status == "ok"
+    assert isinstance(reply.response, Mapping)
     assert reply.response["transaction"].startswith("txn_")
     assert await floor.cursor() == reply.response["cursor"]
     assert reply == await buy(floor, PURCHASE)
