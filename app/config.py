@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from app.identity.tokens import SECRET_BYTES_MIN
 from app.limits import POSTGRES_POOL_SIZE, RESERVATION_S
 from app.storage.errors import StartupError
+from channels.origin import Origins, parse_origins
 
 _PREFIX: Final = "AGIO_"
 _FILE: Final = "_FILE"
@@ -39,6 +40,7 @@ class Settings:
         port: the port to listen on; 0 takes a free one.
         state_dir: where `agio up` keeps its servers' data and its secrets.
         token_secret: signs and verifies tokens; None: `agio up` makes one and keeps it.
+        origins: the pages that may open a socket; None: those of the host they connect to.
         bench_rooms: whether the load rooms `bench:<n>` are open.
         log_level: the least serious level that is logged: debug, info, warning or error.
         reservation_seconds: how long stock is held for a payment without an outcome.
@@ -52,6 +54,7 @@ class Settings:
     port: int = 4000
     state_dir: Path = Path(".agio")
     token_secret: str | None = field(default=None, repr=False)
+    origins: Origins | None = None
     bench_rooms: bool = False
     log_level: str = "info"
     reservation_seconds: int = int(RESERVATION_S)
@@ -162,6 +165,15 @@ TABLE: Final = (
         "Signs and verifies every token; all nodes share it. An HS256 key is as long as its hash. "
         "`agio serve` needs it; `agio up` makes one and keeps it in the state folder.",
         secret=True,
+    ),
+    Setting(
+        "AGIO_ORIGINS",
+        "origins with commas between them, such as https://shop.example.com or //*.example.com, "
+        "or * for all",
+        parse_origins,
+        "The pages whose scripts may open a socket. Not set: those of the host they connect to, on "
+        "any port. Without scheme any scheme is meant, and any port; `*.` means a host and all "
+        "below it. Only browsers send an `Origin`: what sends none is let in.",
     ),
     Setting(
         "AGIO_BENCH_ROOMS",

@@ -203,7 +203,7 @@ class Node:
         routes: list[tuple[str, ChannelFactory]] = [("sale:*", self._sale_channel)]
         if self._settings.bench_rooms:
             routes.append(("bench:*", BenchChannel))
-        return Router(routes, path=SOCKET_PATH)
+        return Router(routes, path=SOCKET_PATH, origins=self._settings.origins)
 
     def _sale_channel(self) -> SaleChannel:
         return SaleChannel(self._sales, self._transactions, self._checkouts)

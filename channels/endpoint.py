@@ -21,6 +21,7 @@ from channels.frames import GOING_AWAY, SERVICE_RESTART
 from channels.handshake import ConnectRefused
 from channels.hub import Hub
 from channels.limits import HEAD_BYTES_MAX, RECEIVE_BYTES, Limits
+from channels.origin import host_of
 from channels.router import Router
 from channels.serializer_v2 import V2
 from channels.session import Guest, Reception, SocketHandler
@@ -204,7 +205,7 @@ class Endpoint:
             totals = self._hub.totals
             wire = Wire(stream, head, limits=self._limits, totals=totals, nursery=nursery)
             try:
-                await self._welcome(wire, nursery, Guest(_address(stream), life))
+                await self._welcome(wire, nursery, Guest(_address(stream), host_of(head), life))
             finally:
                 await trio.aclose_forcefully(wire)
                 nursery.cancel_scope.cancel()

@@ -23,7 +23,7 @@ from trio_websocket import (
 from actors import Lifeline
 from channels.connection import Connection, Surroundings, Verdict
 from channels.frames import BINARY, IDLE, TEXT
-from channels.handshake import ConnectRefused, examine
+from channels.handshake import Asked, ConnectRefused, examine
 from channels.limits import DECODED_MESSAGES_MAX, RECEIVE_BYTES
 from channels.websocket import Wire
 
@@ -65,10 +65,12 @@ class Guest:
 
     Attributes:
         address: of the peer; empty where the stream has none.
+        host: to which it connects, as it says itself.
         life: of the child that serves it.
     """
 
     address: str
+    host: str
     life: Lifeline
 
 
@@ -120,14 +122,13 @@ class Reception:
     async def _answer(
         self, request: WebSocketRequest, wire: Wire, nursery: trio.Nursery
     ) -> "Session | None":
-        asked = examine(request.path, request.proposed_subprotocols, self._around.router.path)
-        refused = self._refused or (asked if isinstance(asked, ConnectRefused) else None)
-        if refused is not None or isinstance(asked, ConnectRefused):
-            await self._reject(request, refused or ConnectRefused())
-            return None
         headers = {
             name.decode().lower(): value.decode("latin-1") for name, value in request.headers
         }
+        asked = self._refused or self._examine(request, headers.get("origin"))
+        if isinstance(asked, ConnectRefused):
+            await self._reject(request, asked)
+            return None
         try:
             assigns = await self._handler.connect(
                 asked.params, asked.token, headers, self._guest.address
@@ -146,6 +147,14 @@ class Reception:
         nursery.start_soon(connection.run_channels)
         websocket = await request.accept(subprotocol=asked.subprotocol)
         return Session(connection, wire, websocket)
+
+    def _examine(self, request: WebSocketRequest, origin: str | None) -> Asked | ConnectRefused:
+        """What is asked for, or why it is refused before the application is asked."""
+        router = self._around.router
+        asked = examine(request.path, request.proposed_subprotocols, router.path)
+        if isinstance(asked, Asked) and not router.origins.allow(origin, self._guest.host):
+            return ConnectRefused(403, "Pages of that origin may not connect here.\n")
+        return asked
 
     async def _reject(self, request: WebSocketRequest, refused: ConnectRefused) -> None:
         self.status = refused.status

@@ -40,6 +40,7 @@ from channels.channel import ChannelFactory
 from channels.endpoint import Endpoint
 from channels.hub import Hub
 from channels.limits import Limits
+from channels.origin import Origins
 from channels.protocol import CLOSE, ERROR, HEARTBEAT, JOIN, LEAVE, REPLY, SOCKET_TOPIC
 from channels.router import Router
 from channels.serializer import Envelope, Ref
@@ -132,6 +133,7 @@ async def serving(
     broker: Broker | None = None,
     limits: Limits | None = None,
     system: System | None = None,
+    origins: Origins | None = None,
 ) -> AsyncIterator[Node]:
     """Run a node's endpoint, hub and broker.
 
@@ -141,10 +143,11 @@ async def serving(
         broker: of a lone node if left out.
         limits: of the endpoint and the hub.
         system: of the tree; takes events.
+        origins: the pages that may connect.
     """
     hub = Hub(limits)
     broker = broker or MemoryBroker()
-    router = Router(routes)
+    router = Router(routes, origins=origins)
     endpoint = Endpoint(handler or Anyone(), router, hub, broker, limits, system=system)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hub.run, Lifeline())

@@ -7,6 +7,7 @@ import pytest
 
 from app.config import TABLE, Settings, markdown, read_settings
 from app.storage.errors import StartupError
+from channels.origin import Origins, Pattern
 
 SECRET = "a secret of the tests, at least 32 bytes long"
 DOCS = Path(__file__).parents[2] / "docs"
@@ -27,6 +28,13 @@ LEGAL: dict[str, list[tuple[str, object]]] = {
     "AGIO_PORT": [("0", 0), ("65535", 65535)],
     "AGIO_STATE_DIR": [("some/where", Path("some/where"))],
     "AGIO_TOKEN_SECRET": [(SECRET, SECRET), ("é" * 16, "é" * 16)],
+    "AGIO_ORIGINS": [
+        ("*", Origins(everyone=True)),
+        (
+            "https://a.com, //*.b.com",
+            Origins((Pattern("https", "a.com", False, 443), Pattern(None, "b.com", True, None))),
+        ),
+    ],
     "AGIO_BENCH_ROOMS": [("1", True), ("0", False), ("true", True), ("False", False)],
     "AGIO_LOG_LEVEL": [("debug", "debug"), ("ERROR", "error")],
     "AGIO_RESERVATION_SECONDS": [("1", 1), ("86400", 86400)],
@@ -41,6 +49,7 @@ ILLEGAL = {
     "AGIO_PORT": ["65536", "-1", "4000.0", "x", " 1", "٣", "tcp://10.0.0.1:4000"],
     "AGIO_STATE_DIR": ["a\0b"],
     "AGIO_TOKEN_SECRET": ["x" * 31],
+    "AGIO_ORIGINS": ["a.com,", "*,a.com", "two words", "https://a.com/path"],
     "AGIO_BENCH_ROOMS": ["yes", "2"],
     "AGIO_LOG_LEVEL": ["loud"],
     "AGIO_RESERVATION_SECONDS": ["0", "86401"],

@@ -54,6 +54,7 @@ _PURE: Final = (
     "*/serializer*.py",
     "*/limits.py",
     "actors/timer_wheel.py",
+    "channels/origin.py",
     "actors/tree.py",
     "actors/events.py",
     "actors/mailbox_statistics.py",
