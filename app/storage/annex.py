@@ -21,7 +21,8 @@ another request that shared its wakeup.
 How it ends. At a stop every task is asked to end, and those that do not within a deadline are given
 up: their callers get `AnnexDown`, and the thread, a daemon, does not keep the process. A callback
 that raises inside trio's entry queue would end the whole program, so it is caught and crashes the
-annex instead, whose supervisor starts it again.
+annex instead, whose supervisor starts it again. Started again it has a new thread, and a new pair
+of queues: whatever a thread that was given up still has to say is not heard.
 
 Rules for editors: a field is touched by one side only, except the two deques and two wake marks.
 """
@@ -83,27 +84,19 @@ class Annex:
     """An asyncio thread that runs whole units of work for trio tasks of one `trio.run`."""
 
     def __init__(self) -> None:
-        self._to_asyncio: deque[_Call] = deque()
-        self._to_trio: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
-        self._asyncio_woken = False
-        self._trio_woken = False
-        # Trio's side. Its size is bounded by the number of tasks, which supervisors bound.
-        self._waiting: set[_Call] = set()
+        self._thread: _Thread | None = None
         self._calls_made = 0
-        self._open = False
-        # Asyncio's side, made anew by each run.
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop = asyncio.Event()
-        self._running: dict[_Call, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
-        return f"<Annex {'open' if self._open else 'down'}, {len(self._waiting)} calls waiting>"
+        now = self.statistics()
+        return f"<Annex {'open' if now.running else 'down'}, {now.calls_waiting} calls waiting>"
 
     def statistics(self) -> AnnexStatistics:
         """What it is doing now."""
-        return AnnexStatistics(self._open, len(self._waiting), self._calls_made)
-
-    # The life of the thread ----------------------------------------------------------------------
+        thread = self._thread
+        if thread is None:
+            return AnnexStatistics(False, 0, self._calls_made)
+        return AnnexStatistics(thread.open, len(thread.waiting), self._calls_made)
 
     async def run(self, life: Lifeline) -> None:
         """Keep the thread until a stop is asked for; ready when it takes calls.
@@ -111,73 +104,19 @@ class Annex:
         Raises:
             AnnexDown: the thread ended by itself, or a posted callback raised.
         """
-        assert self._loop is None, "an annex runs once at a time"
+        assert self._thread is None, "an annex runs once at a time"
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
-        self._token = trio.lowlevel.current_trio_token()
-        self._started = trio.Event()
-        self._ended = trio.Event()
-        self._failure: BaseException | None = None
-        threading.Thread(target=self._thread, name="annex", daemon=True).start()
+        thread = self._thread = _Thread()
+        threading.Thread(target=thread.run, name="annex", daemon=True).start()
         try:
-            with trio.fail_after(ANNEX_START_S):
-                await self._started.wait()
-            self._open = True
+            await thread.wait_started()
             life.ready()
-            await self._wait_for_end(life)
+            with trio.CancelScope() as scope:
+                life.on_stop(scope.cancel)
+                await thread.wait_failed()
         finally:
-            await self._close()
-
-    async def _wait_for_end(self, life: Lifeline) -> None:
-        """Return at a stop; raise where the thread or a callback failed."""
-        with trio.CancelScope() as scope:
-            life.on_stop(scope.cancel)
-            await self._ended.wait()
-        if self._failure is not None or self._ended.is_set():
-            raise AnnexDown("the annex ended by itself") from self._failure
-
-    async def _close(self) -> None:
-        """End every unit of work and the thread, within `ANNEX_STOP_S`."""
-        self._open = False
-        if self._started.is_set() and not self._ended.is_set():
-            self._wake_asyncio(self._stop.set)
-            with trio.move_on_after(ANNEX_STOP_S, shield=True):
-                await self._ended.wait()
-        for call in tuple(self._waiting):
-            self._resume(call, outcome.Error(AnnexDown("the annex ended during the work")))
-        self._to_asyncio.clear()
-        self._asyncio_woken = False
-        self._loop = None
-
-    def _thread(self) -> None:
-        """The thread's whole life."""
-        failure: BaseException | None = None
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._main())
-        except BaseException as error:  # noqa: BLE001 - whatever it was, trio's side is told
-            failure = error
-        self._tell_trio(self._thread_ended, failure)
-
-    async def _main(self) -> None:
-        """Serve until told to stop, then end what runs."""
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        self._running = {}
-        self._context = contextvars.Context()
-        self._tell_trio(self._started.set)
-        await self._stop.wait()
-        self._take_calls()
-        for call in tuple(self._running):
-            self._cancel(call)
-        if self._running:
-            await asyncio.wait(self._running.values(), timeout=ANNEX_STOP_S)
-
-    def _thread_ended(self, failure: BaseException | None) -> None:
-        self._failure = self._failure or failure
-        self._open = False
-        self._ended.set()
-
-    # Trio's side ---------------------------------------------------------------------------------
+            await thread.close()
+            self._thread = None
 
     async def call(self, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
         """Run `await fn(*args)` on the annex and return what it returns, or raise what it raises.
@@ -187,9 +126,111 @@ class Annex:
         Raises:
             AnnexDown: the annex is not running, or ended meanwhile.
         """
-        if not self._open:
+        thread = self._thread
+        if thread is None or not thread.open:
             raise AnnexDown("the annex is not running")
         await trio.lowlevel.checkpoint_if_cancelled()
+        self._calls_made += 1
+        return await thread.call(fn, args)
+
+    def post(self, fn: Callable[[*Ts], object], *args: *Ts) -> None:
+        """From the annex: run `fn(*args)` on the trio loop soon, in the order of posting.
+
+        `fn` is short and does not raise: an exception crashes the annex.
+
+        Raises:
+            AnnexDown: `ANNEX_POSTS_MAX` are waiting, for the trio loop does not keep up; or the
+                annex gave up the thread that this runs in.
+        """
+        thread = self._thread
+        if thread is None or not thread.is_this():
+            raise AnnexDown("this thread was given up")
+        thread.post(fn, args)
+
+
+class _Thread:
+    """One life of the thread: its loop, what runs on it, and the way there and back.
+
+    Attributes:
+        open: whether calls are taken.
+        waiting: calls whose outcome has not come back. Bounded by the number of tasks, which
+            supervisors bound.
+    """
+
+    def __init__(self) -> None:
+        """A thread that is about to start."""
+        self._to_asyncio: deque[_Call] = deque()
+        self._to_trio: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._asyncio_woken = False
+        self._trio_woken = False
+        # Trio's side.
+        self.open = False
+        self.waiting: set[_Call] = set()
+        self._token = trio.lowlevel.current_trio_token()
+        self._started = trio.Event()
+        self._ended = trio.Event()
+        self._failure: BaseException | None = None
+        self._given_up = False
+        # Asyncio's side.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self._running: dict[_Call, asyncio.Task[None]] = {}
+        self._context = contextvars.Context()
+
+    # Its life, on both sides ----------------------------------------------------------------------
+
+    def run(self) -> None:
+        """The thread's whole life."""
+        failure: BaseException | None = None
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._main())
+        except BaseException as error:  # noqa: BLE001 - whatever it was, trio's side is told
+            failure = error
+        self._tell_trio(self._has_ended, failure)
+
+    async def _main(self) -> None:
+        """Serve until told to stop, then end what runs."""
+        self._loop = asyncio.get_running_loop()
+        self._tell_trio(self._started.set)
+        await self._stop.wait()
+        self._take_calls()
+        for call in tuple(self._running):
+            self._cancel(call)
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=ANNEX_STOP_S)
+
+    async def wait_started(self) -> None:
+        """Wait until it takes calls."""
+        with trio.fail_after(ANNEX_START_S):
+            await self._started.wait()
+        self.open = True
+
+    async def wait_failed(self) -> None:
+        """Wait for an end that nobody asked for, and raise it."""
+        await self._ended.wait()
+        raise AnnexDown("the annex ended by itself") from self._failure
+
+    async def close(self) -> None:
+        """End every unit of work and the thread, within `ANNEX_STOP_S`."""
+        self.open = False
+        if self._started.is_set() and not self._ended.is_set():
+            self._wake_asyncio(self._stop.set)
+            with trio.move_on_after(ANNEX_STOP_S, shield=True):
+                await self._ended.wait()
+        self._given_up = True
+        for call in tuple(self.waiting):
+            self._resume(call, outcome.Error(AnnexDown("the annex ended during the work")))
+
+    def _has_ended(self, failure: BaseException | None) -> None:
+        self._failure = self._failure or failure
+        self.open = False
+        self._ended.set()
+
+    # Trio's side ----------------------------------------------------------------------------------
+
+    async def call(self, fn: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
+        """As `Annex.call`."""
         call = _Call(fn, args)
         raise_cancel: Callable[[], object] | None = None
 
@@ -199,8 +240,7 @@ class Annex:
             self._wake_asyncio(self._cancel, call)
             return trio.lowlevel.Abort.FAILED
 
-        self._waiting.add(call)
-        self._calls_made += 1
+        self.waiting.add(call)
         self._to_asyncio.append(call)
         if not self._asyncio_woken:
             self._asyncio_woken = True
@@ -218,40 +258,38 @@ class Annex:
         try:
             self._loop.call_soon_threadsafe(fn, *args, context=self._context)
         except RuntimeError:
-            assert not self._open or self._loop.is_closed(), "an open loop takes callbacks"
+            assert not self.open or self._loop.is_closed(), "an open loop takes callbacks"
 
     def _resume(self, call: _Call, result: "outcome.Outcome[Any]") -> None:
         """Give a waiting caller its outcome, once."""
-        if call in self._waiting:
-            self._waiting.remove(call)
+        if call in self.waiting:
+            self.waiting.remove(call)
             trio.lowlevel.reschedule(call.task, outcome.Value(result))
 
     def _take_posts(self) -> None:
         """Run what asyncio's side sent, in order."""
         self._trio_woken = False
-        while self._to_trio:
+        while self._to_trio and not self._given_up:
             fn, args = self._to_trio.popleft()
             try:
                 fn(*args)
             except Exception as error:  # noqa: BLE001 - it crashes the annex, not the program
-                self._thread_failed(error)
+                self._has_failed(error)
 
-    def _thread_failed(self, error: Exception) -> None:
+    def _has_failed(self, error: Exception) -> None:
         """Crash the annex for a callback that raised."""
         self._failure = self._failure or error
-        self._open = False
+        self.open = False
         self._wake_asyncio(self._stop.set)
 
-    # Asyncio's side ------------------------------------------------------------------------------
+    # Asyncio's side -------------------------------------------------------------------------------
 
-    def post(self, fn: Callable[[*Ts], object], *args: *Ts) -> None:
-        """From the annex: run `fn(*args)` on the trio loop soon, in the order of posting.
+    def is_this(self) -> bool:
+        """Whether the caller runs in it."""
+        return self._loop is asyncio.get_running_loop()
 
-        `fn` is short and does not raise: an exception crashes the annex.
-
-        Raises:
-            AnnexDown: `ANNEX_POSTS_MAX` are waiting; the trio loop does not keep up.
-        """
+    def post(self, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
+        """As `Annex.post`."""
         if len(self._to_trio) >= ANNEX_POSTS_MAX:
             raise AnnexDown(f"trio has left {ANNEX_POSTS_MAX} posts waiting")
         self._tell_trio(fn, *args)

@@ -154,14 +154,12 @@ class Database:
         Raises:
             StorageDown: no connection could be had.
         """
-        await self._annex.call(self._open)
-        try:
-            life.ready()
-            await life.stop_requested.wait()
-        finally:
-            # Without the annex the connections ended with it.
-            with trio.move_on_after(2 * POSTGRES_CLOSE_S, shield=True), suppress(AnnexDown):
-                await self._annex.call(self._close)
+        with trio.CancelScope() as scope:
+            life.on_stop(scope.cancel)
+            try:
+                await self._annex.call(self._keep_pool, life.ready)
+            except AnnexDown:
+                await life.stop_requested.wait()  # it goes with the annex, and comes back with it
 
     async def read(self, fn: Callable[[ReadConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
         """Run `fn(connection, *args)` in one REPEATABLE READ, READ ONLY atomic block.
@@ -215,18 +213,15 @@ class Database:
     def _down(self, error: BaseException) -> StorageDown:
         return StorageDown(f"PostgreSQL at {self.place} failed: {type(error).__name__}")
 
-    async def _open(self) -> None:
-        """Make the pool and prove it with one connection."""
-        self._pool = Pool(self._connect, self._pool_size)
+    async def _keep_pool(self, opened: Callable[[], None]) -> None:
+        """Make the pool, prove it with one connection, and keep it until cancelled."""
+        pool = self._pool = Pool(self._connect, self._pool_size)
         try:
             await self._guard(self._read, _prove, ())
-        except BaseException:
-            await self._close()
-            raise
-
-    async def _close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
+            self._annex.post(opened)
+            await asyncio.Event().wait()
+        finally:
+            self._pool = None
             await pool.close()
 
     async def _connect(self) -> Connection:
@@ -309,10 +304,13 @@ class Database:
                 raise StorageDown(f"PostgreSQL at {self.place} closed the connection")
             return await work
         finally:
-            for task in (work, watch):
-                task.cancel()
-            await asyncio.gather(work, watch, return_exceptions=True)
-            await connection.close(timeout=POSTGRES_CLOSE_S)
+            try:
+                for task in (work, watch):
+                    task.cancel()
+                await asyncio.gather(work, watch, return_exceptions=True)
+                await connection.close(timeout=POSTGRES_CLOSE_S)
+            finally:
+                connection.terminate()  # where that was cancelled once more
 
 
 def _server_settings(application_name: str, statement_s: float) -> dict[str, str]:

@@ -7,6 +7,9 @@ again as it is, and one that does not is closed.
 
 The connection used last is used next, so a quiet node lets the others grow old; one that was idle
 for too long is closed instead of used, since what lies between may have forgotten it.
+
+A pool that is closed gives out nothing more, not even to those who waited, and closes what comes
+back late.
 """
 
 import asyncio
@@ -14,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from app.limits import POSTGRES_ACQUIRE_S, POSTGRES_CLOSE_S, POSTGRES_IDLE_S
+from app.storage.errors import StorageDown
 
 Connection: TypeAlias = Any
 """An `asyncpg.Connection`; the driver ships no types."""
@@ -29,6 +33,7 @@ class Pool:
         self._idle: list[tuple[Connection, float]] = []
         self._in_use: set[Connection] = set()
         self._waiting = 0
+        self._closed = False
 
     @property
     def in_use(self) -> int:
@@ -44,6 +49,7 @@ class Pool:
         """A connection, to be given to `release` in the end.
 
         Raises:
+            StorageDown: the pool is closed.
             TimeoutError: none became free within `POSTGRES_ACQUIRE_S`.
             OSError, asyncpg.PostgresError: a new one could not be made.
         """
@@ -52,7 +58,7 @@ class Pool:
         else:
             await self._room.acquire()  # at once
         try:
-            connection = self._take_idle() or await self._connect()
+            connection = await self._find()
         except BaseException:
             self._room.release()
             raise
@@ -67,6 +73,21 @@ class Pool:
         finally:
             self._waiting -= 1
 
+    async def _find(self) -> Connection:
+        """One that is idle, or a new one."""
+        self._check_open()
+        connection = self._take_idle() or await self._connect()
+        try:
+            self._check_open()
+        except StorageDown:
+            connection.terminate()
+            raise
+        return connection
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageDown("the pool is closed")
+
     def _take_idle(self) -> Connection | None:
         """The connection that was used last, if it is still good."""
         oldest = asyncio.get_running_loop().time() - POSTGRES_IDLE_S
@@ -80,7 +101,7 @@ class Pool:
     def release(self, connection: Connection) -> None:
         """Take a connection back."""
         self._in_use.remove(connection)
-        if connection.is_closed() or connection.is_in_transaction():
+        if self._closed or connection.is_closed() or connection.is_in_transaction():
             connection.terminate()
         else:
             self._idle.append((connection, asyncio.get_running_loop().time()))
@@ -99,3 +120,6 @@ class Pool:
             for connection in (*self._in_use, *(connection for connection, _ in self._idle)):
                 connection.terminate()
             self._idle.clear()
+            self._closed = True
+            for _ in range(self._size):  # whoever still waits is not to wait for nothing
+                self._room.release()

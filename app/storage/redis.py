@@ -133,7 +133,10 @@ class RedisBus:
         with trio.CancelScope() as scope:
             life.on_stop(scope.cancel)
             life.ready()
-            await self._annex.call(self._listen_forever)
+            try:
+                await self._annex.call(self._listen_forever)
+            except AnnexDown:
+                await life.stop_requested.wait()  # it goes with the annex, and comes back with it
 
     def attach(self, on_message: OnBusMessage) -> None:
         """Say where messages go. Once, before anything else."""

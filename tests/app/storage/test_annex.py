@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 import trio
 
-from actors import Lifeline, run_root
+from actors import ChildSpec, Lifeline, run_root, running
+from actors.testing import crash
 from app.storage import Annex, AnnexDown
 
 _REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="none")
@@ -291,6 +292,41 @@ async def test_a_stop_gives_up_work_that_will_not_end(monkeypatch: pytest.Monkey
         with trio.fail_after(5), pytest.raises(AnnexDown):
             await annex.call(work)
     let_go.set()
+
+
+async def test_a_thread_that_was_given_up_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier thread still says, its own end too, does not reach the annex of now."""
+    monkeypatch.setattr("app.storage.annex.ANNEX_STOP_S", 0.05)
+    annex = Annex()
+    started, let_go = trio.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+    late: list[str] = []
+
+    async def work() -> None:
+        threads.append(threading.current_thread())
+        annex.post(started.set)
+        let_go.wait(10)  # blocks the annex's loop as a broken driver would
+        annex.post(late.append, "late")
+
+    async def ask() -> None:
+        with pytest.raises(AnnexDown):
+            await annex.call(work)
+
+    async with running(ChildSpec("annex", annex.run)) as system:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await started.wait()
+            crash(system, "root/annex", ValueError("a crash on purpose"))
+        with trio.fail_after(5):
+            while not annex.statistics().running:
+                await trio.lowlevel.checkpoint()
+        let_go.set()
+        await trio.to_thread.run_sync(threads[0].join)
+        assert await annex.call(_double, 21) == 42
+        tree = system.tree()
+        assert tree is not None
+        assert [1] == [child.restarts for child in tree.children]
+    assert late == []
 
 
 async def test_too_many_posts_are_refused(monkeypatch: pytest.MonkeyPatch, annex: Annex) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 import asyncpg
 import pytest
 
-from app.storage import Annex, load_queries
+from app.storage import Annex, StorageDown, load_queries
 from app.storage.pool import Connection, Pool
 
 pytestmark = pytest.mark.servers
@@ -104,5 +104,50 @@ async def test_closing_waits_for_a_while_and_then_cuts(
         await closing
         assert prompt.is_closed()
         assert late.is_closed()
+
+    await annex.call(work)
+
+
+async def test_a_closed_pool_lets_nobody_wait(annex: Annex, database_url: str) -> None:
+    """Whoever waits for a connection, or asks for one, is told when the pool has closed."""
+
+    async def work() -> None:
+        pool = _pool(database_url, 1)
+        kept = await pool.acquire()
+        closing = asyncio.ensure_future(pool.close())
+        await asyncio.sleep(0)
+        waiting = asyncio.ensure_future(pool.acquire())
+        await closing
+        assert kept.is_closed()
+        with pytest.raises(StorageDown):
+            await waiting
+        with pytest.raises(StorageDown):
+            await pool.acquire()
+        pool.release(kept)
+
+    await annex.call(work)
+
+
+async def test_a_connection_that_comes_too_late_is_closed(annex: Annex, database_url: str) -> None:
+    """One that was being made while the pool closed is not left open."""
+    made: list[Connection] = []
+
+    async def work() -> None:
+        there, let_go = asyncio.Event(), asyncio.Event()
+
+        async def connect() -> Connection:
+            made.append(await asyncpg.connect(database_url))
+            there.set()
+            await let_go.wait()
+            return made[0]
+
+        pool = Pool(connect, 1)
+        late = asyncio.ensure_future(pool.acquire())
+        await there.wait()
+        await pool.close()
+        let_go.set()
+        with pytest.raises(StorageDown):
+            await late
+        assert made[0].is_closed()
 
     await annex.call(work)
