@@ -94,7 +94,7 @@ async def serve(
     check_free(bind)
     with ExitStack() as stack:
         state = stack.enter_context(StateFolder(settings.state_dir)) if embed else None
-        tree = _Tree(settings, telemetry, state, on_ready)
+        tree = Tree(settings, telemetry, state, on_ready)
         stop = trio.Event()
         try:
             async with trio.open_nursery() as nursery:
@@ -138,7 +138,7 @@ async def _hear_signals(
             stop.set()
 
 
-class _Tree:
+class Tree:
     """The root of the tree, and what its two children tell each other."""
 
     def __init__(

@@ -1,0 +1,223 @@
+"""Any part of a running node is ended as by a crash: what stands on it restarts, and no more.
+
+Each test ends one part while two purchases are with the provider, one over HTTP and one over a
+socket, and two others watch. The table says what may come of that.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import pytest
+import trio
+
+from app.demo.store import load_demo
+from app.sales import store as sales
+from app.sales.model import SaleView
+from app.storage import Annex, Database
+from tests.faults.http import Http
+from tests.faults.live import PATIENCE_S, Live, charges_held, live, until_charging, violations
+from tests.faults.members import LISTING, STOCK, Member, buy
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+
+class Lose(Enum):
+    """Who loses the connection."""
+
+    NOBODY = auto()
+    VICTIM = auto()  # the one whose connection it is
+    EVERYBODY = auto()
+
+
+# How often the victim, the watcher and the buyer have connected in all.
+CONNECTIONS = {Lose.NOBODY: [1, 1, 1], Lose.VICTIM: [2, 1, 1], Lose.EVERYBODY: [2, 2, 2]}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part, and what its end may bring about.
+
+    Attributes:
+        path: where it is, below `agio/node`.
+        restarts: what starts again, each once, in any order: `supervisor/child`.
+        may: what starts again where it was at work with that part just then, and as often as it
+            tries before that is back.
+        lose: who loses the connection.
+        repeats: which of the purchases under way may have to be asked for again.
+    """
+
+    path: str
+    restarts: str
+    may: str = ""
+    lose: Lose = Lose.NOBODY
+    repeats: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        return self.path or "node"
+
+
+SOCKET = frozenset({"socket"})
+BOTH = frozenset({"http", "socket"})
+
+LOG = "events/feed events/relay"
+SERVICE = f"""node/service service/broker service/hub service/events {LOG} service/transactions
+    service/recovery service/checkouts service/connections service/listener"""
+DRIVERS = "storage/drivers drivers/database drivers/bus"
+STORAGE = f"node/storage storage/annex {DRIVERS}"
+NODE = f"agio/node {STORAGE} node/schema {SERVICE}"
+
+PARTS = [
+    Part("storage/annex", f"storage/annex {DRIVERS} events/relay", LOG, repeats=BOTH),
+    Part("storage/drivers", DRIVERS, LOG, repeats=BOTH),
+    Part("storage/drivers/database", "drivers/database", LOG, repeats=BOTH),
+    Part("storage/drivers/bus", "drivers/bus"),
+    Part("service/broker", "service/broker"),
+    Part("service/hub", "service/hub"),
+    Part("service/events", f"service/events {LOG}"),
+    Part("service/events/feed", "events/feed"),
+    Part("service/events/relay", "events/relay"),
+    Part("service/transactions", "service/transactions", repeats=BOTH),
+    Part("service/recovery", "service/recovery"),
+    Part("service/checkouts", "service/checkouts", repeats=SOCKET),
+    Part("service/connections", "service/connections", lose=Lose.EVERYBODY, repeats=BOTH),
+    Part("service/connections/connection-1", "", lose=Lose.VICTIM),
+    Part("service/connections/connection-1/channels/channel-1", ""),
+    Part("service/listener", "service/listener"),
+    Part("service", SERVICE, lose=Lose.EVERYBODY, repeats=BOTH),
+    Part("schema", f"node/schema {SERVICE}", lose=Lose.EVERYBODY, repeats=BOTH),
+    Part("storage", f"{STORAGE} node/schema {SERVICE}", LOG, lose=Lose.EVERYBODY, repeats=BOTH),
+    Part("", NODE, lose=Lose.EVERYBODY, repeats=BOTH),
+]
+
+
+@dataclass
+class Crowd:
+    """Who is there when a part ends.
+
+    Attributes:
+        victim: the first who connected; watches.
+        watcher: another who watches.
+        buyer: buys over a socket.
+        http: buys over HTTP.
+    """
+
+    victim: Member
+    watcher: Member
+    buyer: Member
+    http: Http
+
+    @property
+    def members(self) -> list[Member]:
+        """Those with a socket."""
+        return [self.victim, self.watcher, self.buyer]
+
+
+@asynccontextmanager
+async def crowd(node: Live) -> AsyncIterator[Crowd]:
+    """Everybody is there and has joined."""
+    victim, watcher = Member(node, "seller"), Member(node, "operator")
+    buyer = Member(node, "buyer")
+    with node.client("buyer") as http:
+        async with trio.open_nursery() as nursery:
+            for member in (victim, watcher, buyer):
+                nursery.start_soon(member.run)
+                await member.joined()
+            yield Crowd(victim, watcher, buyer, http)
+            nursery.cancel_scope.cancel()
+
+
+async def answers(crowd: Crowd, way: str, tries: list[str]) -> None:
+    """Buy by this way under one key until it is answered for good; keeps what it was told."""
+    with trio.fail_after(PATIENCE_S):
+        while not tries or tries[-1] != "bought":
+            if way == "http":
+                answer = await buy(crowd.http, "the-key-http")
+            else:
+                answer = await crowd.buyer.buy("the-key-socket")
+            assert "transaction" in answer or answer["retryable"], answer
+            tries.append("bought" if "transaction" in answer else answer["code"])
+
+
+async def end(
+    node: Live, crowd: Crowd, part: Part, annex: Annex, database: Database
+) -> tuple[int, dict[str, list[str]]]:
+    """End a part while two purchases are with the provider, and see both through."""
+    tries: dict[str, list[str]] = {"http": [], "socket": []}
+    async with trio.open_nursery() as nursery:
+        async with charges_held(annex, database) as release:
+            for way, told in tries.items():
+                nursery.start_soon(answers, crowd, way, told)
+            await until_charging(database, len(tries))
+            mark = node.crash(part.path)
+            release()
+        due = Counter(part.restarts.split())
+        await node.until(lambda: not due - node.starts_since(mark), f"the restarts of {part}")
+    return mark, tries
+
+
+@pytest.mark.parametrize("part", PARTS, ids=str)
+async def test_only_what_must_restarts(
+    part: Part, database_url: str, valkey_url: str, annex: Annex, database: Database
+) -> None:
+    """Nobody is disconnected who need not be; every purchase stands once; all is told, in order."""
+    await database.write(load_demo)
+    async with live(database_url, valkey_url) as node, crowd(node) as there:
+        mark, tries = await end(node, there, part, annex, database)
+        if part.lose is Lose.EVERYBODY:
+            there.http.close()
+        await everything_works(node, there)
+        sold = 3
+        await everybody_was_told(there, sold)
+        starts = node.starts_since(mark)
+        told_to_ask_again = {way for way, told in tries.items() if len(told) > 1}
+        connections = [each.connections for each in there.members]
+        reconnected = there.http.connections > 1
+        await nothing_is_left(node)
+    must = Counter(part.restarts.split())
+    for each in part.may.split():
+        assert starts.pop(each, 0) >= must.pop(each, 0)
+    assert must == starts
+    assert told_to_ask_again <= part.repeats, tries
+    assert CONNECTIONS[part.lose] == connections
+    assert (part.lose is Lose.EVERYBODY) == reconnected
+    assert await stock_left(database) == STOCK - sold
+    assert [] == await violations(database)
+    assert [] == node.names_of("request.crashed")
+
+
+async def everything_works(node: Live, there: Crowd) -> None:
+    """What has restarted works at once: nobody has to ask twice any more."""
+    for each in there.members:
+        await each.joined()
+    answer = await buy(there.http, "afterwards")
+    assert "transaction" in answer, answer
+    await node.until(lambda: not node.resting(), "everything to run")
+    ready = await there.http.get("/readyz")
+    assert 200 == ready.status, ready.body
+
+
+async def everybody_was_told(there: Crowd, sold: int) -> None:
+    """Each member saw each event once, in order, whatever it missed meanwhile."""
+    for each in there.members:
+        await each.told(STOCK - sold)
+        assert list(range(STOCK - 1, STOCK - sold - 1, -1)) == each.stocks
+
+
+async def nothing_is_left(node: Live) -> None:
+    """All that was offered to clients is accounted for, and nothing waits in an outbox for ever."""
+    with trio.fail_after(PATIENCE_S):
+        while node.metric("agio_hub_queued"):
+            await trio.lowlevel.checkpoint()
+    ends = ("delivered", "dropped", "disconnected")
+    counted = sum(node.metric(f"agio_hub_{each}_total") for each in ends)
+    assert node.metric("agio_hub_offered_total") == counted
+
+
+async def stock_left(database: Database) -> int:
+    """What the database says."""
+    view = await database.read(sales.view, "demo", "demo")
+    assert isinstance(view, SaleView), view
+    return next(each.stock for each in view.listings if each.id == LISTING)
