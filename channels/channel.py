@@ -145,6 +145,12 @@ class ChannelSocket(Protocol):
     def reply_later(self) -> LaterReply:
         """Within `handle_in`: keep the push being handled, to answer it after NoReply."""
 
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Have a function called when the channel is over, however it ended; now if it is already.
+
+        It is called once, and must neither block nor raise.
+        """
+
     def notify(self, message: object) -> None:
         """Have `handle_info(message)` called in its turn. Dropped once the channel has ended."""
 

@@ -10,6 +10,7 @@ However the actor ends, its connection is told exactly once (`channel_ended`), a
 subscriptions are gone.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -190,6 +191,9 @@ class ChannelHost(Actor[HostMessage]):
         if self._registered:
             self._registered = False
             self._client.broker.unsubscribe(self.membership.topic)
+        endings, self._socket.endings = self._socket.endings or [], None
+        for ending in endings:
+            ending()
         ended = Ended(self.reason, self.granted, self.answered, crashed)
         self._client.channel_ended(self.membership, ended)
 
@@ -318,12 +322,13 @@ class ChannelHost(Actor[HostMessage]):
 class HostSocket:
     """The `ChannelSocket` of one host."""
 
-    __slots__ = ("_client", "_host", "present")
+    __slots__ = ("_client", "_host", "endings", "present")
 
     def __init__(self, host: ChannelHost, client: Client) -> None:
         self._host = host
         self._client = client
         self.present: Envelope | None = None  # the push being handled
+        self.endings: list[Callable[[], None]] | None = []  # called when it is over; then None
 
     @property
     def assigns(self) -> Any:
@@ -347,6 +352,13 @@ class HostSocket:
         """Keep the push being handled."""
         assert self.present is not None, "reply_later is for handle_in"
         return HostLaterReply(self._host, self.present)
+
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Have a function called when the channel is over."""
+        if self.endings is None:
+            callback()
+        else:
+            self.endings.append(callback)
 
     def notify(self, message: object) -> None:
         """Have `handle_info` called."""

@@ -59,6 +59,55 @@ BUS_BATCH_MAX: Final = 512
 # and the subscription follows when the bus is back.
 BUS_SUBSCRIBE_S: Final = 1.0
 
+# Presence -----------------------------------------------------------------------------------------
+
+# How long changes of a topic's people are gathered before they are told: people who come together
+# are told of in one diff, and nobody sees the delay.
+PRESENCE_DIFF_S: Final = 0.1
+
+# Metas of the largest topic that is listed. Each change is told to all, so with lists a topic of
+# this many costs its square: 200 who join at once are told 40,000 metas, 4 MB. Pusher's bound is
+# 100, and no screen shows more.
+PRESENCE_LISTED_MAX: Final = 200
+
+# How often a large topic is told its count at most, and how many clients of a node are told one in
+# a second: a twentieth of what a core delivers.
+PRESENCE_COUNT_S: Final = 1.0
+PRESENCE_COUNTS_A_SECOND: Final = 5_000
+
+# What one client is told about another: a name, a picture's address, a state. Larger things are
+# asked for when they are needed, and not sent to all.
+PRESENCE_META_BYTES_MAX: Final = 2_048
+
+# Keys of one channel. One is usual: who the client is.
+PRESENCE_KEYS_A_CHANNEL_MAX: Final = 16
+
+# Topics told between two checkpoints: a millisecond or two.
+PRESENCE_TOPICS_A_TURN: Final = 64
+
+# How often a node says that it lives, and how long it may be silent. Two beats may be lost; with
+# the third missing, its people leave at the next beat, before 5 s have passed.
+PRESENCE_BEAT_S: Final = 1.0
+PRESENCE_LEASE_S: Final = 3.0
+
+# How long the answer to a question between nodes may take before it is asked again.
+PRESENCE_ASK_S: Final = 1.0
+
+# Metas in one message between nodes, and between two checkpoints: a millisecond of work, and at
+# most half a megabyte on the bus.
+PRESENCE_PIECE: Final = 256
+
+# Deltas that are kept for nodes that missed some: some six seconds of them. Who missed more
+# gets the whole.
+PRESENCE_HISTORY: Final = 64
+
+# Messages of other nodes that wait to be acted upon: the wholes of ten nodes with 100,000 people.
+PRESENCE_INBOX_MAX: Final = 4_096
+
+# Nodes beside this one. More than anybody runs on one bus; it bounds what a stranger on the bus
+# could make this node keep.
+PRESENCE_NODES_MAX: Final = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -1,52 +1,19 @@
-"""Who is where: the people of every node by topic and key, and what is not told yet. Pure.
+"""Who is where: the people of every node, as one node knows them. Pure.
 
-Theory of operation. A *meta* is one client's stay in a topic under a key; a key may have several,
-as a person has several devices. A meta never changes: an update is a new one and the end of the
-old.
+Theory of operation. A node speaks for its own people only, so what each knows of another is a copy
+with one writer. The writer numbers its changes; a copy takes the next one, ignores what it has, and
+knows by the number when it missed something. The whole of a node's people, in parts, replaces a
+copy.
 
-*Nodes.* A node speaks for its own people only, so what each knows of another is a copy with one
-writer. The writer numbers its changes; a copy takes the next one, ignores what it has, and knows
-by the number when it missed something. The whole of a node's people, in parts, replaces a copy.
-
-*Members.* What has changed in a room and was not told yet is kept beside it. Telling it makes a
-diff; what came and went in between is never told. A newcomer is shown the people as of the last
-telling, so what it is shown and all diffs after that are exactly the people, each change once. Of
-what is newer it is shown its own metas, for a client looks for itself in the list; from then on
-these do not vanish untold, but come and go in one diff.
-
-*Large rooms.* Beyond a bound of metas a room is *counted*: its members are told how many keys it
-has, and no more, for lists to everybody of everybody grow as the square. When it has shrunk to half
-the bound, its whole list is told once, and diffs follow again. Half, so that a room at the bound
-does not change to and fro.
+The people of all nodes meet in rooms, one for each topic (`presence_room_state`), and which topics
+have something to tell is noted, so that only these are looked at.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-STATE: Final = "presence_state"
-DIFF: Final = "presence_diff"
-COUNT: Final = "presence_count"
-
-Told: TypeAlias = tuple[str, Mapping[str, Any]]
-"""An event, and its payload."""
-
-
-class Meta(msgspec.Struct, array_like=True, frozen=True, eq=False, gc=False):
-    """One client's stay in a topic under a key.
-
-    Attributes:
-        ref: like no other's, on any node, ever.
-        topic: the whole topic.
-        key: who it is.
-        text: what members are told about it: a JSON object, `phx_ref` included.
-    """
-
-    ref: str
-    topic: str
-    key: str
-    text: msgspec.Raw
+from channels.presence_room_state import COUNT, STATE, Meta, Room, Told, Work
 
 
 class Delta(msgspec.Struct, array_like=True, frozen=True, tag="delta"):
@@ -83,32 +50,6 @@ class Whole(msgspec.Struct, array_like=True, frozen=True, tag="whole"):
     metas: list[Meta]
 
 
-class _Room:
-    """One topic."""
-
-    __slots__ = ("counted", "joined", "keys", "left", "relist", "shown", "size", "told")
-
-    def __init__(self, *, counted: bool) -> None:
-        self.keys: dict[str, dict[str, Meta]] = {}  # to metas by ref
-        self.size = 0  # metas
-        self.counted = counted
-        self.told = -1  # the count that members know; none at first
-        self.relist = False  # the whole list is told next
-        self.joined: dict[str, Meta] = {}  # not told yet
-        self.left: dict[str, Meta] = {}  # not told yet
-        self.shown: set[str] = set()  # of the joined, those that somebody was shown
-
-    def metas(self) -> Iterator[Meta]:
-        """All that are here."""
-        return (meta for metas in self.keys.values() for meta in metas.values())
-
-    def forget_news(self) -> None:
-        """What was not told yet is told in another way."""
-        self.joined.clear()
-        self.left.clear()
-        self.shown.clear()
-
-
 class _Copy:
     """What is known of one node's people."""
 
@@ -130,7 +71,7 @@ class PresenceState:
         node: this one.
         changed: topics whose members are to be told a list or a diff.
         recounted: topics whose members are to be told a count.
-        listed: metas ever put into a list or a diff: the work that grows with rooms.
+        work: what rooms have done.
     """
 
     def __init__(self, node: str, *, listed_max: int) -> None:
@@ -143,9 +84,9 @@ class PresenceState:
         self.node = node
         self.changed: dict[str, None] = {}
         self.recounted: dict[str, None] = {}
-        self.listed = 0
+        self.work = Work()
         self._listed_max = listed_max
-        self._rooms: dict[str, _Room] = {}
+        self._rooms: dict[str, Room] = {}
         self._own = _Copy()
         self._copies: dict[str, _Copy] = {node: self._own}
         self._joins: dict[str, Meta] = {}  # of this node, that others were not told yet
@@ -303,14 +244,9 @@ class PresenceState:
             own: refs of its own metas.
         """
         room = self._rooms.get(topic)
-        if room is None:
-            return (STATE, {}) if self._listed_max else (COUNT, {"count": 0})
-        if room.counted:
-            return COUNT, {"count": len(room.keys)}
-        room.shown.update(ref for ref in own if ref in room.joined)
-        old = (m for m in room.metas() if m.ref not in room.joined or m.ref in own)
-        gone = (m for m in room.left.values() if m.ref not in room.joined)
-        return STATE, self._listing([*old, *gone])
+        if room is not None:
+            return room.show(own)
+        return (STATE, {}) if self._listed_max else (COUNT, {"count": 0})
 
     def tell(self, topic: str) -> Told | None:
         """What members are told of the changes since the last time; None if nothing."""
@@ -321,23 +257,12 @@ class PresenceState:
             return None
         if not room.size:
             del self._rooms[topic]
-        if room.counted:
-            return _recount(room)
-        if room.relist:
-            room.relist = False
-            return STATE, self._listing(room.metas())
-        if not room.joined and not room.left:
-            return None
-        joins, leaves = self._listing(room.joined.values()), self._listing(room.left.values())
-        room.forget_news()
-        return DIFF, {"joins": joins, "leaves": leaves}
+        return room.tell()
 
     def relist(self, topic: str) -> None:
         """Have a listed topic's members told the whole list next: some may have missed a diff."""
-        room = self._rooms.setdefault(topic, _Room(counted=not self._listed_max))
-        if not room.counted:
-            room.forget_news()
-            room.relist = True
+        room = self._room(topic)
+        room.relist()
         self._mark(topic, room)
 
     def _copy(self, node: str) -> _Copy:
@@ -348,58 +273,25 @@ class PresenceState:
         if meta.ref in copy.metas:
             return
         copy.metas[meta.ref] = meta
-        room = self._rooms.get(meta.topic)
-        if room is None:
-            room = self._rooms[meta.topic] = _Room(counted=not self._listed_max)
-        room.keys.setdefault(meta.key, {})[meta.ref] = meta
-        room.size += 1
-        if not room.counted and room.size > self._listed_max:
-            room.counted, room.relist, room.told = True, False, -1
-            room.forget_news()
-        elif not room.counted and not room.relist:
-            room.joined[meta.ref] = meta
+        room = self._room(meta.topic)
+        listed = not room.counted
+        room.enter(meta)
         self._mark(meta.topic, room)
+        if listed and room.counted:
+            self.changed[meta.topic] = None  # told at once: from here on lists are out of date
 
     def _depart(self, copy: _Copy, ref: str) -> None:
         meta = copy.metas.pop(ref, None)
-        if meta is None:
-            return
-        room = self._rooms[meta.topic]
-        metas = room.keys[meta.key]
-        del metas[ref]
-        if not metas:
-            del room.keys[meta.key]
-        room.size -= 1
-        if room.counted:
-            room.counted = room.size > self._listed_max // 2 or not self._listed_max
-            room.relist = not room.counted
-        elif not room.relist:
-            _note_leave(room, meta)
-        self._mark(meta.topic, room)
+        if meta is not None:
+            room = self._rooms[meta.topic]
+            room.exit(meta)
+            self._mark(meta.topic, room)
 
-    def _mark(self, topic: str, room: _Room) -> None:
+    def _room(self, topic: str) -> Room:
+        room = self._rooms.get(topic)
+        if room is None:
+            room = self._rooms[topic] = Room(self._listed_max, self.work)
+        return room
+
+    def _mark(self, topic: str, room: Room) -> None:
         (self.recounted if room.counted else self.changed)[topic] = None
-
-    def _listing(self, metas: Iterable[Meta]) -> dict[str, Any]:
-        """Metas as they are told: `{key: {"metas": [...]}}`."""
-        listing: dict[str, Any] = {}
-        for meta in metas:
-            self.listed += 1
-            listing.setdefault(meta.key, {"metas": []})["metas"].append(meta.text)
-        return listing
-
-
-def _note_leave(room: _Room, meta: Meta) -> None:
-    """Somebody left a listed room. Who was neither told nor shown was never there."""
-    if meta.ref in room.joined and meta.ref not in room.shown:
-        del room.joined[meta.ref]
-    else:
-        room.left[meta.ref] = meta
-
-
-def _recount(room: _Room) -> Told | None:
-    count = len(room.keys)
-    if count == room.told:
-        return None
-    room.told = count
-    return COUNT, {"count": count}

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from channels.presence_state import COUNT, DIFF, STATE, Meta, Told
+from channels.presence_room_state import COUNT, DIFF, STATE, Meta, Told
 
 TOPIC: Final = "room:1"
 

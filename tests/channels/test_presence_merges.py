@@ -4,7 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from channels.presence_state import DIFF, Delta, Meta, PresenceState, Whole
+from channels.presence_room_state import DIFF, Meta
+from channels.presence_state import Delta, PresenceState, Whole
 from tests.channels.people import TOPIC, meta, told
 
 KEYS = st.sampled_from(["ann", "bob", "cid"])
