@@ -85,7 +85,8 @@ class EmbeddedValkey:
             log=self._state.log(_NAME),
             # It keeps nothing, so it may go at once.
             death_signal=signal.SIGKILL,
-            standard_input=self._configuration(),
+            # The folder it names may have to be found first, by trying whether it can be entered.
+            standard_input=await trio.to_thread.run_sync(self._configuration),
         )
 
     def _runnable(self) -> Path:
