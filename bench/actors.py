@@ -239,7 +239,7 @@ async def main(*, quick: bool) -> None:
     for title, rows in ROWS.items():
         print(f"\n{title}")
         for row in rows:
-            await _print_row(row, 3 if quick else 7, row.count // (2 if quick else 1))
+            await _print_row(row, 3 if quick else 5, row.count // (2 if quick else 1))
     count = _CROWD // 20 if quick else _CROWD
     print(f"\n{count:,} alive; bare: a task that waits at a channel")
     await _print_crowd(1 if quick else 2, count)
