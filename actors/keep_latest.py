@@ -38,8 +38,9 @@ class KeepLatestMailbox(Mailbox[M]):
         """
         super().__init__(capacity, Overflow.KEEP_LATEST, name=name, owner=owner, total=total)
         self._key_of = key_of
-        self._places: dict[Hashable, int] = {}  # of each key's message, counted from the beginning
-        self._shifted = 0  # messages that were dropped in front of the queue since then
+        # Of each key's message: where it is in the queue, plus how often the queue was shifted.
+        self._places: dict[Hashable, int] = {}
+        self._shifted = 0
 
     def put_nowait(self, message: M) -> bool:
         """Add a message, in the place of the one of its key if one waits.
@@ -56,7 +57,6 @@ class KeepLatestMailbox(Mailbox[M]):
     def take(self) -> list[M]:
         """Everything that waits, the oldest last."""
         self._places.clear()
-        self._shifted = 0
         return super().take()
 
     def put_back(self, messages: Sequence[M] = ()) -> None:
@@ -67,7 +67,6 @@ class KeepLatestMailbox(Mailbox[M]):
         super().put_back(messages)
         came, self._queue = self._queue, []
         self._places.clear()
-        self._shifted = 0
         for message in came:
             key = self._key_of(message)
             if not self._replaces(key, message):

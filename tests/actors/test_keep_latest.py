@@ -33,7 +33,7 @@ KEYS = st.sampled_from(["a", "b", "c", "d", "-"])
 OFFER = st.tuples(st.just("put"), KEYS)
 TAKE = st.tuples(st.just("take"), st.integers(0, 4))
 RETURN = st.tuples(st.just("return"), st.booleans())
-STEPS = st.lists(st.one_of(OFFER, OFFER, OFFER, TAKE, RETURN), max_size=60)
+STEPS = st.lists(st.one_of(OFFER, OFFER, OFFER, TAKE, RETURN), min_size=5, max_size=60)
 
 
 def key_of(message: Message) -> Hashable | None:
@@ -164,6 +164,20 @@ def test_every_message_is_counted_once(capacity: int, steps: list[tuple[str, Any
     with pytest.raises(MailboxClosed):
         mailbox.put_nowait(("a", 0))
     assert told.lost + 1 == mailbox.statistics().lost
+
+
+def test_places_are_right_after_the_oldest_made_room() -> None:
+    """Each overflow moves all that wait by one; a later message still finds the one of its key."""
+    mailbox: KeepLatestMailbox[Message] = KeepLatestMailbox(3, key_of)
+    for number, key in enumerate("abcdebd"):
+        mailbox.put_nowait((key, number))
+    assert (("d", 6), ("e", 4), ("b", 5)) == mailbox.waiting()
+    mailbox.put_back([("b", -2), ("f", -1)])
+    mailbox.put_nowait(("f", 7))
+    assert (("b", 5), ("f", 7), ("d", 6), ("e", 4)) == mailbox.waiting()
+    mailbox.put_nowait(("g", 8))
+    mailbox.put_nowait(("e", 9))
+    assert (("f", 7), ("d", 6), ("e", 9), ("g", 8)) == mailbox.waiting()
 
 
 def test_what_has_no_key_is_never_replaced() -> None:

@@ -252,6 +252,26 @@ async def test_an_actor_that_crashes_itself_handles_nothing_more(
         assert ([error], 1) == (errors(journal), journal.told("actor.messages_lost")[0]["casts"])
 
 
+async def test_an_actor_may_crash_itself_in_its_goodbye(journal: Journal) -> None:
+    """By linking one that crashed, say: it does not end in peace then, and hands nothing over."""
+
+    class Late(Doer):
+        async def stopping(self) -> None:
+            self.link(dead)
+
+        def hand_over(self) -> object:
+            raise AssertionError("a crashed actor was asked for its state")
+
+    async with company(Doer) as (dead,):
+        dead.crash(Boom("imposed"))
+        await dead.wait_down()
+        async with company(Late, told=journal) as (ref,):
+            ref.cast(stop)
+            assert "crash LinkedActorDown" in await down_of(ref)
+            await wait_all_tasks_blocked()
+            assert ["LinkedActorDown"] == [type(error).__name__ for error in errors(journal)]
+
+
 async def test_linking_the_dead_stops_the_message_after_it() -> None:
     """What follows a crashed one handles no more messages, nor news it has already."""
     seen: list[str] = []

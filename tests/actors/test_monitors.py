@@ -234,9 +234,42 @@ async def test_an_actor_that_monitors_must_act_on_it(journal: Journal) -> None:
         )
 
 
+@pytest.mark.parametrize("end", [stop, boom()], ids=["peace", "crash"])
+async def test_a_ref_that_is_kept_keeps_nothing_of_the_dead(end: Do) -> None:
+    """Whoever holds it holds neither the actor nor the frames of its task."""
+    async with company(Doer) as (ref,):
+        assert ref._inhabitant is not None
+        ref.cast(end)
+        await ref.wait_down()
+        assert None is ref._inhabitant
+
+
 async def test_an_actor_may_monitor_itself_and_hears_nothing() -> None:
     """The dead read no mail."""
     async with company(Social) as (watcher,):
         await tell(watcher, lambda social: watch(social.ref)(social))
         await stop_in_peace(watcher)
         assert None is watcher._watches
+
+
+async def test_a_life_keeps_nothing_of_what_is_over(autojump_clock: MockClock) -> None:
+    """Timers that fired, monitors that told and all that was cancelled are not held any more."""
+    async with company(Social, Doer) as (watcher, b):
+
+        def hold(social: Social) -> list[Belonging]:
+            cancelled = [social.monitor(b), social.send_after(9, answer(None))]
+            cancelled.append(social.send_every(1, answer(None)))
+            social.monitor(b)
+            social.send_after(1, answer(None))
+            social.send_every(7, answer(None))
+            return cancelled
+
+        cancelled = await tell(watcher, hold)
+        await stop_in_peace(b)
+        await tell(watcher, watch(b))  # dead already
+        for belonging in cancelled:
+            belonging.cancel()
+        await trio.sleep(2)
+        held = await tell(watcher, lambda social: len(social._host._belongings._all))
+        assert 1 == held  # what comes every seven seconds
+    assert 2 == autojump_clock.current_time()
