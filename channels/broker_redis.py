@@ -149,14 +149,17 @@ class RedisBroker:
                 await self._send([self._queue.popleft() for _ in range(size)])
 
     async def _send(self, batch: list[BusMessage]) -> None:
+        sent = False
         try:
             await self._bus.publish(batch)
+            sent = self._connected = True
         except BusDown:
-            self._dropped += len(batch)
             self._connected = False
-        else:
-            self._published += len(batch)
-            self._connected = True
+        finally:  # also where this run ends here: what became of the batch is then not known
+            if sent:
+                self._published += len(batch)
+            else:
+                self._dropped += len(batch)
 
     async def _subscribe_forever(self) -> None:
         while True:

@@ -163,12 +163,14 @@ class Endpoint:
         """Send every client elsewhere, in batches, with 1012. Ends within `drain_s`."""
         self._draining = True
         began = len(self._connections)
-        with trio.move_on_after(self._limits.drain_s):
-            await self._close_in_batches()
-            if self._connections:
-                self._empty = trio.Event()
-                await self._empty.wait()
-        self._draining = False
+        try:
+            with trio.move_on_after(self._limits.drain_s):
+                await self._close_in_batches()
+                if self._connections:
+                    self._empty = trio.Event()
+                    await self._empty.wait()
+        finally:
+            self._draining = False
         self._emit("socket.drained", {"connections": began, "left": len(self._connections)})
 
     def statistics(self) -> EndpointStatistics:

@@ -257,6 +257,7 @@ class Hub:
 
     async def run(self, life: Lifeline) -> None:
         """Flush until asked to stop."""
+        self._wakeup.set()  # an earlier run may have ended in the middle of something
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._flush_forever)
             life.ready()
@@ -377,8 +378,12 @@ class Hub:
         """Send what every dirty outbox has, pausing now and then for everybody else."""
         self.settle()
         dirty, self._dirty = self._dirty, []
-        for begin in range(0, len(dirty), FLUSH_SENDS_A_TURN):
-            if begin:
-                await trio.lowlevel.checkpoint()
-            for outbox in dirty[begin : begin + FLUSH_SENDS_A_TURN]:
+        flushed = 0
+        try:
+            for outbox in dirty:
+                if flushed and flushed % FLUSH_SENDS_A_TURN == 0:
+                    await trio.lowlevel.checkpoint()
+                flushed += 1
                 outbox.flush()
+        finally:
+            self._dirty[:0] = dirty[flushed:]  # for the next run, where this one ends here
