@@ -28,7 +28,7 @@ Stopping goes backwards through the tree: first the port, at last PostgreSQL. A 
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -189,10 +189,12 @@ class Tree:
             life.system,
             prepare=check_schema if self._state is None else _prepare,
         )
-        life.on_ready(lambda: self._up(node))
+        life.on_ready(partial(self._up, node))
         await node.supervisor().run(life)
 
     def _up(self, node: Node) -> None:
+        # Whoever chose the port, a node that comes after this one has it too: clients know it.
+        self._settings = replace(self._settings, port=node.port)
         self._telemetry.emit("server.started", {"url": node.url, "port": node.port})
         self._on_ready(node.url, self._tokens)
 

@@ -73,7 +73,8 @@ class HttpServer:
 
     def open(self) -> None:
         """Serve from now on: forget an earlier `drain`."""
-        self._context = WorkerContext(None)
+        if self._context.terminated.is_set():
+            self._context = WorkerContext(None)
 
     async def drain(self) -> None:
         """Close what is idle, and wait until what is under way has ended, at most `drain_s`."""

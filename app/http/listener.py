@@ -24,7 +24,16 @@ from typing import Final, Protocol
 
 import trio
 
-from actors import ActorDown, ChildSpec, DynamicSupervisor, Emit, Lifeline, Restart, TooManyChildren
+from actors import (
+    ActorDown,
+    ChildSpec,
+    DynamicSupervisor,
+    Emit,
+    Lifeline,
+    Restart,
+    StartFailed,
+    TooManyChildren,
+)
 from app.domain.errors import Code, Refusal
 from app.http.farewell import part_with
 from app.http.head import is_too_long, is_websocket_upgrade, path_of, read_head
@@ -182,7 +191,7 @@ class Listener:
         )
         try:
             await self._connections.start_child(spec)
-        except (TooManyChildren, ActorDown):  # full; or their supervisor is being started again
+        except (TooManyChildren, ActorDown, StartFailed):  # full; or their supervisor has ended
             self._refused += 1
             self._emit("connection.refused", {"refused": self._refused})
             _send_at_once(accepted, _FULL)

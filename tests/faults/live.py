@@ -162,12 +162,20 @@ class Live:
 
 
 @asynccontextmanager
-async def live(database_url: str, redis_url: str | None) -> AsyncIterator[Live]:
-    """A running node on this database; stopped in order at the end of the block."""
+async def live(
+    database_url: str, redis_url: str | None, *, port: int | None = None
+) -> AsyncIterator[Live]:
+    """A running node on this database; stopped in order at the end of the block.
+
+    Args:
+        database_url: a migrated database.
+        redis_url: a Redis or Valkey; None: a single node.
+        port: where to listen; None: where nobody else does, and no client will.
+    """
     settings = Settings(
         database_url=database_url,
         redis_url=redis_url,
-        port=_free_port(),
+        port=_free_port() if port is None else port,
         state_dir=Path("nowhere"),
         token_secret=TOKEN_SECRET,
         pool_size=8,

@@ -188,6 +188,14 @@ async def test_only_what_must_restarts(
     assert [] == node.names_of("request.crashed")
 
 
+async def test_a_node_that_comes_after_another_has_its_port(database_url: str) -> None:
+    """Also where the system chose it: clients know it by now."""
+    async with live(database_url, None, port=0) as node:
+        node.crash("")
+        await node.until(lambda: len(node.urls) == 2, "another node")
+        assert node.urls[0] == node.urls[1]
+
+
 async def everything_works(node: Live, there: Crowd) -> None:
     """What has restarted works at once: nobody has to ask twice any more."""
     for each in there.members:

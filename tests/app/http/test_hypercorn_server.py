@@ -232,6 +232,17 @@ async def test_draining_closes_idle_connections_and_waits_for_requests() -> None
         assert (quick.serving, slow.serving) == (0, 0)
 
 
+async def test_draining_closes_what_was_served_before_a_restart() -> None:
+    """A listener that crashed opens the server again; connections from before are still its own."""
+    server = plain()
+    async with connection(server) as idle:
+        await idle.read_until(b"\r\n\r\n0")
+        server.open()
+        await server.drain()
+        assert await idle.client.receive_some() == b""
+        assert server.serving == 0
+
+
 async def test_draining_ends_with_its_deadline(mock_clock: trio.testing.MockClock) -> None:
     """A request that does not end holds up a drain no longer than its deadline."""
     server = plain(flood)
