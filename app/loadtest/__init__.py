@@ -1,0 +1,1 @@
+"""A load tester for servers that speak Phoenix's protocol: `agio loadtest`."""
