@@ -12,13 +12,15 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 import trio
 
 from app import config
 from app.banner import banner
+from app.cli_loadtest import read_goal, read_plan, take_loadtest_options
+from app.cli_options import number
 from app.config import Settings, read_settings
 from app.domain.money import BASIS_POINTS
 from app.domain.names import is_id, is_text
@@ -37,6 +39,10 @@ from app.limits import (
     TREE_CHILDREN_MAX,
     TREE_CHILDREN_USUAL,
 )
+from app.loadtest.coordinator import load_test
+from app.loadtest.progress import ProgressLine
+from app.loadtest.report import write_report
+from app.loadtest.summary import as_json, text
 from app.main import check_ledger, migrate_only, new_line, serve, token_secret
 from app.storage.embedded import StateFolder
 from app.storage.errors import StartupError
@@ -46,8 +52,6 @@ from app.telemetry import events, start_telemetry
 _TTL_SECONDS: Final = 8 * 3600
 
 _FAILED: Final = 1
-
-N = TypeVar("N", int, float)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--name", help="what people call it (default: its id)")
     new.add_argument("--commission-bp", type=int, default=0, metavar="BASIS_POINTS")
     new.set_defaults(command=_add_line, reads=True)
+    take_loadtest_options(
+        add("loadtest", _loadtest, "Put load on a server that speaks Phoenix's protocol.")
+    )
     _take_options(add("inspect", _inspect, "Show what lives in a running node, as a tree."))
     # What tells about Agio itself works also where a setting is wrong.
     add("settings", _settings, "Print every setting, its default and its reason.", reads=False)
@@ -117,7 +124,7 @@ def _take_options(inspect: argparse.ArgumentParser) -> None:
     )
     inspect.add_argument(
         "--children",
-        type=_number(int, 0, TREE_CHILDREN_MAX),
+        type=number(int, 0, TREE_CHILDREN_MAX),
         default=TREE_CHILDREN_USUAL,
         metavar="N",
     )
@@ -125,7 +132,7 @@ def _take_options(inspect: argparse.ArgumentParser) -> None:
     inspect.add_argument("--json", action="store_true", help="print the answer as JSON and exit")
     inspect.add_argument(
         "--every",
-        type=_number(float, INSPECT_EVERY_MIN_S, INSPECT_EVERY_MAX_S),
+        type=number(float, INSPECT_EVERY_MIN_S, INSPECT_EVERY_MAX_S),
         default=1.0,
         metavar="SECONDS",
     )
@@ -204,6 +211,27 @@ def _inspect(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _loadtest(arguments: argparse.Namespace, settings: Settings) -> int:
+    url, token = arguments.url, arguments.token
+    if url is None:
+        # A token of ours is for our own node: whoever names another server gives one for it.
+        url = _own_url(settings)
+        token = token or _issuer(settings).issue(
+            "agio-loadtest", Role.BUYER, "demo", INSPECT_TOKEN_S
+        )
+    target = read_goal(arguments, url, token)
+    with ProgressLine(sys.stderr) as progress:
+        summary = trio.run(load_test, read_plan(arguments), target, progress.show)
+    if arguments.json:
+        print(msgspec.json.format(msgspec.json.encode(as_json(summary))).decode())
+    else:
+        print("\n".join(text(summary)))
+    if arguments.report is not None:
+        for path in write_report(summary, arguments.report):
+            print(f"wrote {path}", file=sys.stderr)
+    return 0
+
+
 def _own_url(settings: Settings) -> str:
     if settings.port == 0:
         raise StartupError("AGIO_PORT is 0, so any port may be it: name the node with --url")
@@ -212,28 +240,17 @@ def _own_url(settings: Settings) -> str:
 
 def _operator(settings: Settings) -> Callable[[], str]:
     """Makes a token for each look, so that none has to live for as long as somebody watches."""
+    return partial(_issuer(settings).issue, "agio-inspect", Role.OPERATOR, "demo", INSPECT_TOKEN_S)
+
+
+def _issuer(settings: Settings) -> Tokens:
+    """Makes tokens that the node of these settings takes."""
     if settings.token_secret is None and not StateFolder.is_at(settings.state_dir):
         raise StartupError(
             f"no token secret: AGIO_TOKEN_SECRET is not set, and {settings.state_dir} is no state "
             "folder of `agio up`; or give a --token"
         )
-    tokens = Tokens(token_secret(settings))
-    return partial(tokens.issue, "agio-inspect", Role.OPERATOR, "demo", INSPECT_TOKEN_S)
-
-
-def _number(kind: type[N], least: N, most: N) -> Callable[[str], N]:
-    """Reads an option that is a number in these bounds."""
-
-    def read(text: str) -> N:
-        try:
-            number = kind(text)
-        except ValueError:
-            number = None
-        if number is None or not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
-        return number
-
-    return read
+    return Tokens(token_secret(settings))
 
 
 def _settings(_arguments: argparse.Namespace, _read: Settings) -> int:

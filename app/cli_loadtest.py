@@ -1,0 +1,158 @@
+"""The options of `agio loadtest`, and the plan that they make."""
+
+import argparse
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from app.cli_options import number
+from app.loadtest.limits import (
+    AROUND_MAX_S,
+    CONNECTIONS_MAX,
+    DURATION_MAX_S,
+    DURATION_MIN_S,
+    PAYLOAD_BYTES_MAX,
+    PROCESSES_MAX,
+    RAMP_MAX,
+    RATE_MAX,
+    ROOMS_MAX,
+    SOURCES_MAX,
+    TEXT_MAX,
+    WINDOW_MAX,
+)
+from app.loadtest.model import Plan, Target
+from app.loadtest.target import read_target
+
+_USUAL: Final = Plan()
+
+
+def take_loadtest_options(parser: argparse.ArgumentParser) -> None:
+    """Add them."""
+    where = parser.add_argument_group("where")
+    where.add_argument(
+        "--url", help="of the socket, as ws://host:4000/socket (default: this machine's node)"
+    )
+    where.add_argument("--token", help="who we are (default, without --url: made by the secret)")
+    where.add_argument(
+        "--subprotocol",
+        dest="by_subprotocol",
+        action="store_true",
+        help="the token goes into a subprotocol, instead of the parameter `token`",
+    )
+    where.add_argument("--header", type=_header, action="append", default=[], metavar="NAME:VALUE")
+    where.add_argument("--topic", type=_text, default=_USUAL.topic, metavar="TEMPLATE")
+    where.add_argument("--join-params", type=_json, default={}, metavar="JSON")
+    where.add_argument("--event", type=_text, default=_USUAL.event, metavar="NAME")
+    where.add_argument("--source", type=_address, action="append", default=[], metavar="ADDRESS")
+    load = parser.add_argument_group("load")
+    _number(load, "--connections", _USUAL.connections, 1, CONNECTIONS_MAX)
+    _number(load, "--rooms", _USUAL.rooms, 1, ROOMS_MAX)
+    _number(load, "--payload", _USUAL.payload_bytes, 0, PAYLOAD_BYTES_MAX, "BYTES")
+    _number(load, "--processes", _USUAL.processes, 1, PROCESSES_MAX)
+    pace = load.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--rate",
+        type=number(float, 1 / AROUND_MAX_S, RATE_MAX),
+        metavar="N",
+        help="messages a second in all rooms, whatever comes back (open loop)",
+    )
+    pace.add_argument(
+        "--window",
+        type=number(int, 1, WINDOW_MAX),
+        metavar="N",
+        help="messages in flight in each room (closed loop; default: 1)",
+    )
+    load.add_argument(
+        "--ramp",
+        type=number(float, 0.1, RAMP_MAX),
+        metavar="N",
+        help="connections a second (default: as fast as the server takes them)",
+    )
+    time = parser.add_argument_group("time, in seconds")
+    _seconds(time, "--duration", _USUAL.duration_s, DURATION_MIN_S, DURATION_MAX_S)
+    _seconds(time, "--warm-up", _USUAL.warm_up_s, 0, AROUND_MAX_S)
+    _seconds(time, "--drain", _USUAL.drain_s, 0, AROUND_MAX_S)
+    _seconds(time, "--late", _USUAL.late_s, 0, AROUND_MAX_S)
+    told = parser.add_argument_group("what is told")
+    told.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    told.add_argument(
+        "--report", type=Path, metavar="FILE.html", help="write a page, and its plot as FILE.png"
+    )
+
+
+def read_plan(arguments: argparse.Namespace) -> Plan:
+    """What is to be measured."""
+    return Plan(
+        connections=arguments.connections,
+        rooms=arguments.rooms,
+        payload_bytes=arguments.payload,
+        rate=arguments.rate,
+        window=None if arguments.rate else arguments.window or _USUAL.window,
+        processes=arguments.processes,
+        ramp=arguments.ramp,
+        duration_s=arguments.duration,
+        warm_up_s=arguments.warm_up,
+        drain_s=arguments.drain,
+        late_s=arguments.late,
+        topic=arguments.topic,
+        event=arguments.event,
+        join_params=arguments.join_params,
+        sources=tuple(arguments.source[:SOURCES_MAX]),
+    )
+
+
+def read_goal(arguments: argparse.Namespace, url: str, token: str | None) -> Target:
+    """Where it goes.
+
+    Raises:
+        LoadTestError: that is nowhere.
+    """
+    return read_target(
+        url,
+        token=token,
+        by_subprotocol=arguments.by_subprotocol,
+        headers=arguments.header,
+    )
+
+
+def _number(group: Any, name: str, usual: int, least: int, most: int, metavar: str = "N") -> None:
+    told = f"(default: {usual})"
+    group.add_argument(
+        name, type=number(int, least, most), default=usual, metavar=metavar, help=told
+    )
+
+
+def _seconds(group: Any, name: str, usual: float, least: float, most: float) -> None:
+    told = f"(default: {usual:g})"
+    group.add_argument(name, type=number(float, least, most), default=usual, metavar="S", help=told)
+
+
+def _text(given: str) -> str:
+    if not given or len(given) > TEXT_MAX or not given.isprintable():
+        raise argparse.ArgumentTypeError(f"{given[:80]!r} is no name")
+    return given
+
+
+def _header(given: str) -> tuple[str, str]:
+    name, colon, value = given.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(
+            f"{given[:80]!r} is not like 'Origin: https://example.com'"
+        )
+    return name.strip(), value.strip()
+
+
+def _address(given: str) -> str:
+    try:
+        return str(ip_address(given))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{given[:80]!r} is no address") from None
+
+
+def _json(given: str) -> Any:
+    try:
+        return msgspec.json.decode(given[: TEXT_MAX + 1])
+    except (msgspec.DecodeError, RecursionError):
+        raise argparse.ArgumentTypeError(f"{given[:80]!r} is no JSON") from None
