@@ -9,6 +9,7 @@
        |- schema
        `- service (one for one)
           |- broker, hub
+          |- viewers      who watches, on all nodes
           |- events       one for one, patient: feed and relay go and come with PostgreSQL
           |- transactions one virtual actor for each live transaction
           |- recovery     finds purchases that nobody drives
@@ -99,8 +100,10 @@ async def serve(
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(_hear_signals, stop, nursery.cancel_scope)
+                # Off the loop: finding out where the servers may live runs a program as their user.
+                root = await trio.to_thread.run_sync(tree.root)
                 await _run_until(
-                    tree.root(),
+                    root,
                     System(telemetry.emit),
                     stop,
                     settings.drain_seconds + STOP_MARGIN_S,
@@ -155,7 +158,10 @@ class Tree:
         """The supervisor of everything."""
         servers = Supervisor("servers", self._servers(), intensity=TREE)
         # A node stops as a supervisor does: each of its children has a time of its own.
-        children = [servers.as_child(), ChildSpec("node", self._node, shutdown_s=INFINITE)]
+        children = [
+            servers.as_child(),
+            ChildSpec("node", self._node, shutdown_s=INFINITE, start_s=INFINITE),
+        ]
         return Supervisor(
             "agio",
             children,
@@ -274,7 +280,7 @@ async def _with_settings(settings: Settings, work: Callable[[Database], Awaitabl
             raise
         return await _with_database(kept, work)
     with state:
-        postgres = EmbeddedPostgres(state)
+        postgres = await trio.to_thread.run_sync(EmbeddedPostgres, state)
         return await _with_database(postgres.url, work, ChildSpec("postgres", postgres.run))
 
 
@@ -298,7 +304,7 @@ async def _with_database(
         *servers,
         ChildSpec("annex", annex.run),
         ChildSpec("database", database.run),
-        ChildSpec("work", main, restart=Restart.TEMPORARY),
+        ChildSpec("work", main, restart=Restart.TEMPORARY, start_s=INFINITE),
     ]
     stop = trio.Event()
     try:

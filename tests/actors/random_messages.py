@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar
 
 import trio
@@ -32,7 +33,8 @@ from actors import (
     actor_child,
     run_root,
 )
-from tests.actors.support import Boom
+from actors.seeded import run_seeded
+from tests.actors.support import Boom, Journal
 
 # Longer than any run: a call that takes so long hangs.
 NEVER_S = 1_000_000.0
@@ -211,3 +213,18 @@ async def _run(root: Supervisor, system: System, stop: trio.Event, cut: trio.Can
     """A start that failed, or a tree that gave up, is an end as any other."""
     with cut, suppress(StartFailed, RestartIntensityExceeded):
         await run_root(root, system=system, stop=stop)
+
+
+@cache
+def play(seed: int) -> tuple[Ledger, System, Journal]:
+    """One life of a random tree."""
+    journal = Journal()
+    system = System(journal.emit, chance=random.Random(seed))
+    ledgers: list[Ledger] = []
+
+    async def main(chance: random.Random) -> None:
+        ledgers.append(Ledger(chance))
+        await live(ledgers[0], system)
+
+    run_seeded(main, seed)
+    return ledgers[0], system, journal

@@ -1,33 +1,13 @@
 """Random deaths under random talk: every call answered or failed, every message accounted for."""
 
-import random
 from collections import Counter
 from dataclasses import asdict
-from functools import cache
 
 import pytest
 
-from actors import System
-from actors.seeded import run_seeded
-from tests.actors.random_messages import Ledger, live
-from tests.actors.support import Journal
+from tests.actors.random_messages import play
 
 SEEDS = range(100)
-
-
-@cache
-def play(seed: int) -> tuple[Ledger, System, Journal]:
-    """One life of a random tree."""
-    journal = Journal()
-    system = System(journal.emit, chance=random.Random(seed))
-    ledgers: list[Ledger] = []
-
-    async def main(chance: random.Random) -> None:
-        ledgers.append(Ledger(chance))
-        await live(ledgers[0], system)
-
-    run_seeded(main, seed)
-    return ledgers[0], system, journal
 
 
 @pytest.mark.parametrize("seed", SEEDS)

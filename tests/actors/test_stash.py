@@ -349,4 +349,4 @@ async def test_a_call_still_in_line_is_not_put_aside(autojump_clock: MockClock) 
         for number in range(3):
             nursery.start_soon(ask, number)
             await wait_all_tasks_blocked()
-    assert ([0, 1, 2], 1) == (answers, autojump_clock.current_time())
+    assert ({0, 1, 2}, 1) == (set(answers), autojump_clock.current_time())

@@ -170,7 +170,8 @@ def _jumps(call: ast.Call, source: Source) -> bool:
     outermost = around[-1] if around else None
     if outermost is not None and outermost.name.startswith("test_"):
         return "autojump_clock" in [argument.arg for argument in outermost.args.args]
-    return "autojump_clock" in source.text or "MockClock" in source.text
+    virtual = ("autojump_clock", "MockClock", "run_seeded", "under_seeds")
+    return any(name in source.text for name in virtual)
 
 
 def shields_have_deadlines(source: Source) -> Iterator[Finding]:

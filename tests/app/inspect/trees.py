@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 from typing import Any
 
-from actors.mailbox import MailboxStatistics
+from actors.mailbox_statistics import MailboxStatistics
 from actors.tree import Vitals
 from app.inspect.model import Snapshot
 
