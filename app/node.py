@@ -51,6 +51,7 @@ from channels.channel import ChannelFactory
 from channels.endpoint import Endpoint
 from channels.hub import Hub
 from channels.limits import Limits
+from channels.presence import Presence
 from channels.router import Router
 
 # Parts of a node are few and each stands for many: more crashes than these in a minute are no
@@ -73,6 +74,7 @@ _HUB_COUNTERS: Final = (
     "sends",
     "overflows",
 )
+_PRESENCE_COUNTERS: Final = ("told", "listed", "asked", "expired", "dropped")
 _BUS_COUNTERS: Final = ("published", "received", "dropped", "connections_lost")
 _LISTENER_COUNTERS: Final = ("accepted", "refused", "turned_away", "starved")
 _CHILDREN_COUNTERS: Final = ("started", "restarts")
@@ -128,6 +130,8 @@ class Node:
         )
         limits = Limits(drain_s=settings.drain_seconds)
         self._hub = Hub(limits)
+        # Who watches a sale is nobody's business: its members are told how many do.
+        self._viewers = Presence(self._hub, self._broker, name="viewers", listed_max=0)
         self._feed = Feed(self._database, self._broker, self._hub)
         self._relay = Relay(self._annex, self._database, self._broker)
         self._checkouts = DynamicSupervisor("checkouts", max_children=CHECKOUTS_MAX)
@@ -190,6 +194,7 @@ class Node:
         children = [
             ChildSpec("broker", self._broker.run),
             ChildSpec("hub", self._hub.run),
+            ChildSpec("viewers", self._viewers.run),
             Supervisor("events", log, intensity=_PATIENT).as_child(),
             self._transactions.actors.as_child(),
             ChildSpec("recovery", self._transactions.run, backoff=_AGAIN),
@@ -206,7 +211,7 @@ class Node:
         return Router(routes, path=SOCKET_PATH, origins=self._settings.origins)
 
     def _sale_channel(self) -> SaleChannel:
-        return SaleChannel(self._sales, self._transactions, self._checkouts)
+        return SaleChannel(self._sales, self._transactions, self._checkouts, viewers=self._viewers)
 
     def _listen(self, tokens: Tokens) -> Listener:
         services = Services(
@@ -253,6 +258,7 @@ class Node:
         watch("broker", self._broker.statistics, counters=("published", "received", "dropped"))
         watch("socket", self._endpoint.statistics, counters=_SOCKET_COUNTERS)
         watch("hub", self._hub.statistics, counters=_HUB_COUNTERS)
+        watch("viewers", self._viewers.statistics, counters=_PRESENCE_COUNTERS)
         watch("feed", self._feed.statistics, counters=("applied", "healed", "batches_unread"))
         watch("relay", self._relay.statistics, counters=("published",))
         watch("listener", self._listener.statistics, counters=_LISTENER_COUNTERS)

@@ -102,6 +102,7 @@ class Presence:
                 ones are told counts. 0 counts all topics.
         """
         self._hub = hub
+        self._lists = bool(listed_max)
         # Its own for each life of the node, so that a node that comes back is not taken for itself.
         node = secrets.token_urlsafe(9)
         self._state = PresenceState(node, listed_max=listed_max)
@@ -133,7 +134,7 @@ class Presence:
             The `phx_ref` of this meta.
         """
         assert 0 < len(key.encode()) <= NAME_BYTES_MAX, "a key has 1 to 255 bytes"
-        assert key != _FORBIDDEN_KEY, "no key for a client"
+        assert key != _FORBIDDEN_KEY or not self._lists, "no key for a client"
         mine = self._here.get(socket)
         if mine is not None:
             assert key not in mine, f"{key!r} is tracked: update it"

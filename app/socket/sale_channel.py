@@ -12,6 +12,9 @@ channel may have `CHECKOUTS_A_CHANNEL_MAX` under way, the node as many as that s
 beyond either, a push is refused as busy. A checkout that is cut off, as by a stop of the node, is
 answered `outcome_unknown`, for the purchase itself goes on or is taken up again elsewhere.
 
+Whoever joined is a viewer of the sale until its channel ends; members are told how many there are,
+never who. Presence keeps that, on all nodes, and it is the one thing here that the log does not.
+
 A socket may outlive its token. Watching goes on then; joining and buying need one that is valid.
 """
 
@@ -48,6 +51,7 @@ from channels.channel import (
     NoReply,
     Reply,
 )
+from channels.presence import Presence
 
 _NOT_AN_OBJECT: Final = Refusal(Code.INVALID_REQUEST, "An object is expected.")
 _NO_SUCH_EVENT: Final = Refusal(
@@ -64,6 +68,7 @@ class SaleChannel(Channel):
         transactions: Transactions,
         checkouts: DynamicSupervisor,
         *,
+        viewers: Presence | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """A channel not joined yet.
@@ -72,11 +77,13 @@ class SaleChannel(Channel):
             sales: shows the sale.
             transactions: makes purchases.
             checkouts: runs the checkouts of this node's channels; its size bounds them.
+            viewers: counts those who watch; nobody is told where it is left out.
             now: seconds since the epoch; the machine's clock unless a test brings its own.
         """
         self._sales = sales
         self._transactions = transactions
         self._checkouts = checkouts
+        self._viewers = viewers
         self._now = now
         self._sale = ""
         self._under_way = 0
@@ -94,6 +101,8 @@ class SaleChannel(Channel):
             start = await self._sales.join(socket.assigns, self._sale, parse_cursor(wire))
         if isinstance(start, Refusal):
             return JoinRefused(response_of(start))
+        if self._viewers is not None:
+            self._viewers.track(socket, socket.assigns.person)
         return _joined(start, rejoins=wire is not None)
 
     async def handle_in(self, event: str, payload: Any, socket: ChannelSocket) -> InResult:

@@ -63,8 +63,8 @@ SOCKET = frozenset({"socket"})
 BOTH = frozenset({"http", "socket"})
 
 LOG = "events/feed events/relay"
-SERVICE = f"""node/service service/broker service/hub service/events {LOG} service/transactions
-    service/recovery service/checkouts service/connections service/listener"""
+SERVICE = f"""node/service service/broker service/hub service/viewers service/events {LOG}
+    service/transactions service/recovery service/checkouts service/connections service/listener"""
 DRIVERS = "storage/drivers drivers/database drivers/bus"
 STORAGE = f"node/storage storage/annex {DRIVERS}"
 NODE = f"agio/node {STORAGE} node/schema {SERVICE}"
@@ -76,6 +76,7 @@ PARTS = [
     Part("storage/drivers/bus", "drivers/bus"),
     Part("service/broker", "service/broker"),
     Part("service/hub", "service/hub"),
+    Part("service/viewers", "service/viewers"),
     Part("service/events", f"service/events {LOG}"),
     Part("service/events/feed", "events/feed"),
     Part("service/events/relay", "events/relay"),

@@ -1,5 +1,6 @@
 """A client as a channel sees it, that remembers what it was sent."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import trio
@@ -30,7 +31,7 @@ class Answer:
         return self.reply
 
 
-@dataclass
+@dataclass(eq=False)
 class Client:
     """Implements `ChannelSocket` for one channel under test."""
 
@@ -38,10 +39,12 @@ class Client:
     topic: str = "sale:friday"
     later: list[Answer] = field(default_factory=list)
     broadcasts: list[tuple[str, Body]] = field(default_factory=list)
+    pushes: list[tuple[str, Body]] = field(default_factory=list)
+    endings: list[Callable[[], None]] = field(default_factory=list)
 
     def push(self, event: str, payload: Body) -> None:
-        """Our channels push nothing by themselves."""
-        raise AssertionError(f"{event} was pushed")
+        """Remember it."""
+        self.pushes.append((event, payload))
 
     def notify(self, message: object) -> None:
         """Our channels send themselves nothing."""
@@ -55,3 +58,7 @@ class Client:
         """The answer to come."""
         self.later.append(Answer())
         return self.later[-1]
+
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Keep it: the test says when it is over."""
+        self.endings.append(callback)

@@ -18,7 +18,10 @@ from app.socket import sale_channel
 from app.socket.sale_channel import SaleChannel
 from app.storage import Annex, Database
 from app.transactions.service import Transactions
+from channels.broker import MemoryBroker
 from channels.channel import Joined, JoinRefused, Message, NoReply, Reply
+from channels.hub import Hub
+from channels.presence import Presence
 from tests.app.events.log import head, running, wait_until
 from tests.app.sales.market import BUYER, OPERATOR, SELLER, Market, lamp
 from tests.app.socket.client import Client
@@ -326,6 +329,25 @@ async def test_a_slow_payment_holds_nobody_up(floor: Floor) -> None:
     assert {"ok"} == {each.status for each in answers}
     assert await checkout(100) == NoReply()
     assert (await client.later[-1].wait()).status == "ok"
+
+
+async def test_those_who_watch_are_counted(floor: Floor) -> None:
+    """By person, once the join is granted and until the channel is over; nobody is named."""
+    viewers = Presence(Hub(), MemoryBroker(), name="viewers", listed_max=0)
+
+    def channel() -> SaleChannel:
+        return SaleChannel(floor.market.sales, floor.purchases, floor.checkouts, viewers=viewers)
+
+    phone, laptop, stranger = Client(BUYER), Client(BUYER), Client(BUYER, "sale:nowhere")
+    for client in (phone, laptop):
+        assert isinstance(await channel().join(client.topic, {}, client), Joined)
+        assert client.pushes == [("presence_count", {"count": 1})]
+    assert isinstance(await channel().join(stranger.topic, {}, stranger), JoinRefused)
+    assert (viewers.statistics().tracked, viewers.count("sale:nowhere")) == (2, 0)
+    for client in (phone, laptop):
+        assert viewers.count(client.topic) == 1
+        client.endings[0]()
+    assert viewers.count(phone.topic) == 0
 
 
 async def test_a_checkout_that_is_cut_off_is_unknown(market: Market) -> None:
