@@ -1,13 +1,21 @@
-// Drives the unmodified npm `phoenix` client for the tests.
+// Drives the unmodified npm `phoenix` client for the tests: the package named as argument, so that
+// one driver does for all of its versions.
 //
 // Reads one JSON command a line on stdin, {id, do, ...}, and writes JSON lines on stdout:
 // {id, ok} or {id, error} answers a command; {event, topic, payload} is a push that arrived;
-// {socket: "open" | "closed"} and {topic, joined} tell of the connection. Nothing here knows what
-// the server should do: the Python tests decide.
+// {socket: "open" | "closed"} and {topic, joined} tell of the connection. An ArrayBuffer is written
+// as {bytes: <base64>}, both ways. Nothing here knows what the server should do: the Python tests
+// decide.
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
-import { Socket } from "phoenix";
 
-const say = (line) => process.stdout.write(JSON.stringify(line) + "\n");
+const { Socket } = createRequire(import.meta.url)(process.argv[2] ?? "phoenix");
+
+const written = (_name, value) =>
+  value instanceof ArrayBuffer ? { bytes: Buffer.from(value).toString("base64") } : value;
+const say = (line) => process.stdout.write(JSON.stringify(line, written) + "\n");
+const read = (payload) =>
+  payload.bytes === undefined ? payload : Uint8Array.from(Buffer.from(payload.bytes, "base64")).buffer;
 
 // Keeps the browser's own WebSocket, and a handle on the one in use, so that a test can cut it.
 let live = null;
@@ -21,12 +29,32 @@ class Cuttable extends WebSocket {
 let socket = null;
 const channels = new Map(); // topic -> {channel, view, cursor}
 
-function connect({ url, token, subprotocol }) {
+function connect({ url, token, subprotocol, options }) {
   const auth = subprotocol ? { authToken: token } : { params: { token } };
-  socket = new Socket(url, { ...auth, transport: Cuttable });
+  socket = new Socket(url, { ...auth, transport: Cuttable, ...options });
   socket.onOpen(() => say({ socket: "open" }));
-  socket.onClose(() => say({ socket: "closed" }));
+  socket.onClose((event) => say({ socket: "closed", code: event.code }));
   socket.connect();
+}
+
+// Joins with these params, to which `after` is added once a payload had an `n`: the last one seen.
+// Tells of every join and of every event.
+function join({ id, topic, params }) {
+  let after = null;
+  const channel = socket.channel(topic, () => (after === null ? params : { ...params, after }));
+  channels.set(topic, { channel });
+  channel.onMessage = (event, payload) => {
+    if (Number.isInteger(payload?.n)) after = payload.n;
+    if (!event.startsWith("phx_") && !event.startsWith("chan_")) say({ event, topic, payload });
+    return payload;
+  };
+  channel.onError(() => say({ topic, joined: false }));
+  channel.onClose(() => say({ topic, left: true }));
+  channel
+    .join()
+    .receive("ok", (response) => say({ topic, joined: true, response }))
+    .receive("error", (response) => say({ topic, refused: true, response }));
+  say({ id, ok: null });
 }
 
 // A viewer of a sale, written as an application would write it: a snapshot replaces the view, an
@@ -61,11 +89,11 @@ function watch({ id, topic, recover }) {
     .receive("timeout", () => say({ id, error: { code: "timeout" } }));
 }
 
-function push({ id, topic, event, payload }) {
+function push({ id, topic, event, payload, status }) {
   channels
     .get(topic)
-    .channel.push(event, payload)
-    .receive("ok", (response) => say({ id, ok: response }))
+    .channel.push(event, read(payload))
+    .receive(status ?? "ok", (response) => say({ id, ok: response }))
     .receive("error", (response) => say({ id, error: response }))
     .receive("timeout", () => say({ id, error: { code: "timeout" } }));
 }
@@ -75,10 +103,11 @@ const commands = {
     connect(command);
     say({ id: command.id, ok: null });
   },
+  join,
   watch,
   push,
   cast: ({ id, topic, event, payload }) => {
-    channels.get(topic).channel.push(event, payload);
+    channels.get(topic).channel.push(event, read(payload));
     say({ id, ok: null });
   },
   leave: ({ id, topic }) =>

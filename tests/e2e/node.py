@@ -119,11 +119,11 @@ class NodeClient:
 
 
 @asynccontextmanager
-async def node_client() -> AsyncIterator[NodeClient]:
-    """A running driver, ended when the block ends."""
+async def node_client(package: str = "phoenix") -> AsyncIterator[NodeClient]:
+    """A running driver of this package of `package.json`, ended when the block ends."""
     await trio.to_thread.run_sync(install)
     process = await trio.lowlevel.open_process(
-        [str(_wheel() / "bin" / "node"), "driver.mjs"],
+        [str(_wheel() / "bin" / "node"), "driver.mjs", package],
         cwd=_HERE,
         env=_environment(),
         stdin=subprocess.PIPE,
