@@ -106,7 +106,8 @@ class Keeper:
     async def pause(self, delay_s: float) -> None:
         """Wait so long, or until it is stopped."""
         with trio.CancelScope() as self._pause:
-            await trio.sleep(delay_s)
+            if not self.stopping:  # since the life ended, before this task began
+                await trio.sleep(delay_s)
         self._pause = None
 
     def stop(self) -> None:
