@@ -119,6 +119,19 @@ async def test_the_dead_count_too() -> None:
         assert [3, 3] == [ref.statistics().lost for ref in (patient, choosy)]
 
 
+async def test_what_came_just_before_a_stop_is_lost() -> None:
+    """A stop is ahead of all that waits, also where the actor slept when both came."""
+    system, seen = System(), list[int]()
+    tree = DynamicSupervisor("dyn", max_children=1)
+    async with running(tree, system):
+        ref: Ref[Do] = await tree.start_child(actor_child("a", Doer))
+        await wait_all_tasks_blocked()
+        for _ in range(2):
+            ref.cast(lambda _doer, _reply: seen.append(1))
+        await tree.terminate_child("a")
+        assert ([], Tally(lost=2)) == (seen, system.statistics())
+
+
 async def test_the_sum_outlives_restarts_and_trees() -> None:
     """An actor that starts anew counts from nothing, the system goes on; it may run again."""
     system = System()
