@@ -29,6 +29,7 @@ from actors.errors import (
     AlreadyStarted,
     RestartIntensityExceeded,
     TooManyChildren,
+    cancelled_after,
     caused,
 )
 from actors.keeper import Keeper
@@ -106,17 +107,13 @@ class DynamicSupervisor:
         self._life = life
         life.subject = self
         life.on_stop(self._wakeup.set)
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            self._context = contextvars.copy_context()
-            try:
-                life.ready(self)
-                while self._verdict is None and not life.stopping:
-                    await self._wakeup.wait()
-            finally:
-                self._nursery = None
-            for keeper in list(self._keepers.values()):
-                keeper.stop()
+        try:
+            async with trio.open_nursery() as nursery:
+                await self._supervise(nursery, life)
+        except BaseException as beyond:
+            if self._verdict is None:
+                raise
+            raise cancelled_after(self._verdict, beyond) from None
         # Raised out here, because in there the nursery would wrap it.
         if self._verdict is not None:
             self._tell("supervisor.escalated", error=self._verdict)
@@ -206,6 +203,19 @@ class DynamicSupervisor:
         return f"<DynamicSupervisor {self.name} [{len(self._keepers)} of {self._max_children}]>"
 
     # One run.
+
+    async def _supervise(self, nursery: trio.Nursery, life: Lifeline) -> None:
+        """Until asked to stop, or until it is over; then ask all children to."""
+        self._nursery = nursery
+        self._context = contextvars.copy_context()
+        try:
+            life.ready(self)
+            while self._verdict is None and not life.stopping:
+                await self._wakeup.wait()
+        finally:
+            self._nursery = None
+        for keeper in list(self._keepers.values()):
+            keeper.stop()
 
     def _begin(self) -> None:
         """Forget an earlier run."""

@@ -142,6 +142,11 @@ class RestartIntensityExceeded(ActorError):
 _E = TypeVar("_E", bound=ActorError)
 
 
+def cancelled_after(error: BaseException, beyond: BaseException) -> BaseExceptionGroup:
+    """An error whose way up was cut by a cancellation from further out: both go on."""
+    return BaseExceptionGroup("cancelled after an error", [error, beyond])
+
+
 def caused(error: _E, cause: BaseException | None) -> _E:
     """The error with its cause, for where it is kept or handed over before it is raised."""
     error.__cause__ = cause

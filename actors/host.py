@@ -27,7 +27,7 @@ from actors.actor import Actor
 from actors.address import NOTHING, Address, Inheritance, hang_up, new_ref
 from actors.belongings import Belonging, Belongings, Tick
 from actors.call import NO_REPLY, Call
-from actors.errors import LinkedActorDown, caused
+from actors.errors import LinkedActorDown, cancelled_after, caused
 from actors.limits import SHUTDOWN_S
 from actors.mailbox import Mailbox
 from actors.ref import Down, End, Link, Ref
@@ -328,7 +328,7 @@ class Host(Generic[M]):
             if self._owes_state:
                 self._leave_behind(self.actor.hand_over())
         except trio.Cancelled as cancelled:  # from further out: the crash is told too
-            raise BaseExceptionGroup("cancelled after a crash", [crash, cancelled]) from None
+            raise cancelled_after(crash, cancelled) from None
         except Exception as second:  # noqa: BLE001 - told, with what came first
             raise ExceptionGroup("a crash, and another while stopping", [crash, second]) from None
 

@@ -56,6 +56,9 @@ async def run_root(
             except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - raised below
                 trouble = error
             nursery.cancel_scope.cancel()
+    except BaseException:  # cancelled from outside meanwhile: the trouble comes out all the same
+        if trouble is None:
+            raise
     finally:
         system.show(None)
     # Raised out here, because in there the nursery would wrap it.

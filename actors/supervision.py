@@ -39,6 +39,7 @@ from actors.errors import (
     NoSuchChild,
     RestartIntensityExceeded,
     StartFailed,
+    cancelled_after,
     caused,
 )
 from actors.restart_state import Failure, Intensity, Window
@@ -102,6 +103,10 @@ class Supervision:
         try:
             async with trio.open_nursery() as nursery:
                 await self._supervise(nursery, supervisor)
+        except BaseException as beyond:
+            if self._verdict is None:
+                raise
+            raise cancelled_after(self._verdict, beyond) from None
         finally:
             self._let_go()
         # Raised out here, because in there the nursery would wrap it.

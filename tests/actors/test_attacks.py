@@ -1,11 +1,27 @@
 """What attacks on this layer found: each as the least that shows it."""
 
 import random
+from collections.abc import Awaitable, Callable
 
+import pytest
 import trio
 
-from actors import Actor, Backoff, DynamicSupervisor, Reply, actor_child, running
+from actors import (
+    Actor,
+    ActorDown,
+    Backoff,
+    ChildSpec,
+    DynamicSupervisor,
+    Intensity,
+    Registry,
+    Reply,
+    RestartIntensityExceeded,
+    Supervisor,
+    actor_child,
+    running,
+)
 from actors.seeded import under_seeds
+from actors.testing import virtual_clock
 from tests.actors.support import Boom
 
 
@@ -33,3 +49,69 @@ async def test_a_child_stopped_in_the_moment_of_its_crash_waits_for_no_backoff(
             await trio.lowlevel.checkpoint()
         await shop.terminate_child("till")
         assert trio.current_time() == 0
+
+
+async def crash_in_a_tree() -> None:
+    """Be told in the block, by an error, of a crash that the tree does not survive."""
+    shop = DynamicSupervisor("shop", max_children=1, intensity=Intensity(restarts=0))
+    async with running(shop):
+        ref = await shop.start_child(actor_child("till", Fragile))
+        await ref.call("crash", deadline_s=1)
+
+
+async def test_why_a_tree_gave_up_comes_out_beside_what_left_the_block() -> None:
+    """The block is left because the tree gives up, which is cancelled in the middle of it."""
+    with pytest.raises(ExceptionGroup) as group:
+        await crash_in_a_tree()
+    assert {type(error) for error in group.value.exceptions} == {
+        ActorDown,
+        RestartIntensityExceeded,
+    }
+
+
+def interrupting(names: Registry) -> list[ChildSpec]:
+    """Two actors, of which one takes its time to end, and the other is interrupted by a message."""
+
+    class Slow(Actor[object]):
+        async def stopping(self) -> None:
+            await trio.sleep(3)
+
+    class Interrupted(Actor[object]):
+        async def handle(self, message: object, reply: Reply) -> None:
+            raise KeyboardInterrupt
+
+    return [actor_child("slow", Slow), actor_child("interrupted", Interrupted, registry=names)]
+
+
+async def interrupt_static() -> None:
+    """Interrupt an actor of a static supervisor."""
+    names = Registry()
+    async with running(Supervisor("shop", interrupting(names))):
+        (await names.wait_for("interrupted")).cast(1)
+        await trio.sleep_forever()
+
+
+async def interrupt_dynamic() -> None:
+    """Interrupt an actor of a dynamic supervisor."""
+    names, shop = Registry(), DynamicSupervisor("shop", max_children=2)
+    async with running(shop):
+        for spec in interrupting(names):
+            await shop.start_child(spec)
+        (await names.wait_for("interrupted")).cast(1)
+        await trio.sleep_forever()
+
+
+@pytest.mark.parametrize("interrupt", [interrupt_static, interrupt_dynamic])
+def test_an_interrupt_is_not_lost_to_a_cancellation_while_the_tree_stops(
+    interrupt: Callable[[], Awaitable[None]],
+) -> None:
+    """Whoever pressed Ctrl-C did not want the program to go on behind the timeout."""
+
+    async def main() -> None:
+        with trio.move_on_after(1):
+            await interrupt()
+
+    with pytest.raises(BaseExceptionGroup) as group:
+        trio.run(main, clock=virtual_clock())
+    assert group.value.subgroup(KeyboardInterrupt) is not None
+    assert group.value.subgroup(trio.Cancelled) is None
