@@ -25,7 +25,6 @@ is promised for stops, not for kills. That is why a supervisor has all the time 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 import trio
@@ -205,8 +204,10 @@ class Supervision:
                 life.ready(supervisor)
             elif self._commands:
                 await self._commands.popleft().carry_out(nursery)
+            elif due is None:
+                await self._wakeup.wait()
             else:
-                with trio.move_on_after(inf if due is None else due.wait_s()):
+                with trio.move_on_after(due.wait_s()):
                     await self._wakeup.wait()
         await self._stop(self.slots)
         if self._verdict is not None:
