@@ -55,9 +55,10 @@ class KeepLatestMailbox(Mailbox[M]):
         return True
 
     def take(self) -> list[M]:
-        """Everything that waits, the oldest last."""
-        self._places.clear()
-        return super().take()
+        """What waits, up to the capacity, the oldest last."""
+        batch = super().take()
+        self._queue_up(self._queue)
+        return batch
 
     def put_back(self, messages: Sequence[M] = ()) -> None:
         """Give back what was taken and not handled; it goes before what came since.
@@ -65,9 +66,13 @@ class KeepLatestMailbox(Mailbox[M]):
         Where a later one of its key came since, that one takes its place.
         """
         super().put_back(messages)
-        came, self._queue = self._queue, []
+        self._queue_up(self._queue)
+
+    def _queue_up(self, messages: Sequence[M]) -> None:
+        """Have these wait, and none beside."""
+        self._queue = []
         self._places.clear()
-        for message in came:
+        for message in messages:
             key = self._key_of(message)
             if not self._replaces(key, message):
                 self._queue.append(message)

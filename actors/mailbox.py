@@ -3,7 +3,7 @@
 Theory of operation. Handing a message over is an append to a list; waking the reader costs a task
 switch, many times that, so it is paid once for all messages that came meanwhile. The reader gets
 the list itself and the mailbox goes on with a new one. At most `capacity` messages wait, beside
-those that the reader took and is working on.
+those that the reader took and is working on: as many at most, and after a crash they wait again.
 
 Everything the statistics tell is kept off the path of an accepted message: what came is what was
 taken plus what waits, and since the queue only grows between two takings, its peak is seen at
@@ -219,7 +219,7 @@ class Mailbox(Generic[M]):
         return self._abort_sleep
 
     def take(self) -> list[M]:
-        """Everything that waits, the oldest last. What the reader leaves in the list is unhandled.
+        """What waits, up to the capacity, the oldest last. What is left in the list is unhandled.
 
         The list is the mailbox's own: the reader pops from it what it handles, and takes again
         only when it is empty.
@@ -227,8 +227,12 @@ class Mailbox(Generic[M]):
         assert not self._batch, f"the reader of {self.name} has messages in hand"
         self._overflowing = False
         batch, self._queue = self._queue, []
-        self._taken += len(batch)
         self._peak = max(self._peak, len(batch))
+        if len(batch) > self._capacity:
+            # With what was put back. Were all of it taken, each crash could add a mailbox more.
+            self._queue = batch[self._capacity :]
+            del batch[self._capacity :]
+        self._taken += len(batch)
         if self._writers:
             self._admit_writers(self._writers)
         batch.reverse()

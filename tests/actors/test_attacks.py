@@ -2,9 +2,11 @@
 
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from actors import (
     Actor,
@@ -13,6 +15,8 @@ from actors import (
     ChildSpec,
     DynamicSupervisor,
     Intensity,
+    MailboxFull,
+    Overflow,
     Registry,
     Reply,
     RestartIntensityExceeded,
@@ -115,3 +119,46 @@ def test_an_interrupt_is_not_lost_to_a_cancellation_while_the_tree_stops(
         trio.run(main, clock=virtual_clock())
     assert group.value.subgroup(KeyboardInterrupt) is not None
     assert group.value.subgroup(trio.Cancelled) is None
+
+
+class Unlucky(Actor[int]):
+    """Crashes with each message, after a while in which others come."""
+
+    stash = True
+    capacity = 4
+
+    async def handle(self, message: int, reply: Reply) -> None:
+        """Crash."""
+        await trio.sleep(1)
+        raise Boom(str(message))
+
+
+class UnluckyWithNews(Unlucky):
+    """The same for news, each of a key of its own."""
+
+    overflow = Overflow.KEEP_LATEST
+
+    @classmethod
+    def key_of(cls, message: int) -> int:
+        """Its own."""
+        return message
+
+
+@pytest.mark.parametrize("kind", [Unlucky, UnluckyWithNews])
+async def test_a_mailbox_that_outlives_many_crashes_keeps_its_bound(
+    autojump_clock: MockClock, kind: type[Unlucky]
+) -> None:
+    """What a life took is given back, and what came meanwhile waits: twice the capacity."""
+    shop = DynamicSupervisor("shop", max_children=1, intensity=Intensity(1_000))
+    async with running(shop):
+        ref = await shop.start_child(actor_child("till", kind))
+        for number in range(200):
+            with suppress(MailboxFull):
+                ref.cast(number)
+            await trio.sleep(0.1)
+        assert autojump_clock.current_time() > 19
+        now = ref.statistics()
+        assert now.quarantined == 6  # after three seconds each
+        assert now.peak <= 2 * kind.capacity
+        told = (now.waiting, now.taken, now.dropped, now.replaced, now.refused, now.quarantined)
+        assert sum(told) == 200

@@ -124,7 +124,7 @@ def test_it_does_as_a_plain_list_would(capacity: int, steps: list[tuple[str, Any
             mailbox.put_back([in_hand] if detail and in_hand is not None else [])
             batch, in_hand = [], None
         elif not batch:
-            batch, model.waiting, in_hand = mailbox.take(), [], None
+            batch, model.waiting, in_hand = mailbox.take(), model.waiting[capacity:], None
             for _ in range(min(detail, len(batch))):
                 in_hand = batch.pop()
         assert tuple(model.waiting) == mailbox.waiting()
