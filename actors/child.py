@@ -139,7 +139,8 @@ class Child(Lifeline):
 
     def _why_cancelled(self) -> Exception | None:
         """The crash that it is to be cancelled, if it is one."""
-        if self.imposed is None and not (self.is_ready or self.stopping):
+        # It may be ready all the same, if it was not to be cancelled in that moment.
+        if self.imposed is None and not self.stopping:
             return StartTimeout(self.name, self.spec.start_s)
         return self.imposed
 

@@ -13,14 +13,22 @@ from actors import (
     ActorDown,
     Backoff,
     ChildSpec,
+    Down,
     DynamicSupervisor,
+    End,
     Intensity,
+    Lifeline,
+    Lives,
     MailboxFull,
+    MessageQuarantined,
     Overflow,
     Registry,
     Reply,
+    Restart,
     RestartIntensityExceeded,
     Supervisor,
+    System,
+    VirtualActors,
     actor_child,
     running,
 )
@@ -162,3 +170,89 @@ async def test_a_mailbox_that_outlives_many_crashes_keeps_its_bound(
         assert now.peak <= 2 * kind.capacity
         told = (now.waiting, now.taken, now.dropped, now.replaced, now.refused, now.quarantined)
         assert sum(told) == 200
+
+
+async def test_a_start_that_was_too_late_is_a_crash_though_it_came_to_its_end(
+    autojump_clock: MockClock,
+) -> None:
+    """A start may not be cancelled everywhere; a transient child would never have come back."""
+    lives: list[Lifeline] = []
+
+    async def live(life: Lifeline) -> None:
+        lives.append(life)
+        with trio.CancelScope(shield=len(lives) == 2):
+            await trio.sleep(5 if len(lives) == 2 else 0)
+        life.ready()
+        if len(lives) == 1:
+            raise Boom
+        await life.stop_requested.wait()
+
+    async with running(ChildSpec("late", live, Restart.TRANSIENT, start_s=1)):
+        await trio.sleep(10)
+        assert len(lives) == 3
+    assert autojump_clock.current_time() == 15
+
+
+async def test_lives_may_be_ended_one_after_the_other_while_one_goes_through_them() -> None:
+    """That changes the tree that is gone through."""
+    shop, system = DynamicSupervisor("shop", max_children=5), System()
+    async with running(shop, system):
+        for name in "abcde":
+            await shop.start_child(actor_child(name, Fragile, restart=Restart.TEMPORARY))
+        for _, life in system.lives():
+            if life.name != "shop":
+                life.crash(Boom())
+                await trio.testing.wait_all_tasks_blocked()
+        assert shop.statistics().children == 0
+
+
+class Brief(Actor[object]):
+    """Ends in peace after each message, and takes its time for that."""
+
+    stash = True
+
+    async def handle(self, message: object, reply: Reply) -> None:
+        """End."""
+        self.stop()
+
+    async def stopping(self) -> None:
+        """Take time."""
+        await trio.sleep(1)
+
+
+async def interrupt_the_second_life(downs: list[Down], made: list[str]) -> None:
+    """Have a virtual actor's second life, at the same address, interrupted as it is made."""
+
+    def make(key: str) -> Brief:
+        made.append(key)
+        if len(made) > 1:
+            raise KeyboardInterrupt
+        return Brief()
+
+    actors = VirtualActors("actors", Brief, make, Lives(idle_s=10, max_live=1))
+    async with running(actors):
+        actors.cast("key", 1)
+        ref = actors.whereis("key")
+        assert ref is not None
+        ref.watch(downs.append)
+        await trio.sleep(0.5)
+        actors.cast("key", 2)
+        await trio.sleep_forever()
+
+
+async def test_how_one_life_ended_says_nothing_of_the_next(autojump_clock: MockClock) -> None:
+    """It began to be made, and made again, since the first one had ended in peace."""
+    downs: list[Down] = []
+    made: list[str] = []
+    with pytest.raises(BaseExceptionGroup) as group:
+        await interrupt_the_second_life(downs, made)
+    assert group.value.subgroup(KeyboardInterrupt) is not None
+    assert made == ["key", "key"]
+    assert [down.end for down in downs] == [End.KILL]
+    assert autojump_clock.current_time() < 3
+
+
+async def test_a_quarantined_message_says_so() -> None:
+    """And not that its actor is down, which it may not be."""
+    told = "till crashed on it too often, so it is not tried again"
+    assert str(MessageQuarantined("till")) == told
