@@ -26,7 +26,14 @@ class ActorDown(ActorError):
 
 
 class MessageQuarantined(ActorDown):
-    """The message called with crashed the actor too often, and is not retried any more."""
+    """The message called with crashed the actor too often, and is not retried any more.
+
+    The actor itself may live on. `__cause__` is the last crash.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.args = (f"{name} crashed on it too often, so it is not tried again",)
 
 
 class LinkedActorDown(ActorError):
