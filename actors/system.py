@@ -68,7 +68,8 @@ class System:
         Each is one life: whoever lives there after a restart is another. A look at the tree is
         `tree`; this is for who wants to do something about one, such as to end it.
         """
-        return iter(()) if self._root is None else self._root.walk()
+        # All of one moment: whoever ends one changes what would be walked next.
+        return iter(()) if self._root is None else iter(tuple(self._root.walk()))
 
     def show(self, root: Living | None) -> None:
         """For the root: this is the tree."""
