@@ -93,6 +93,10 @@ class Address(Generic[M]):
         self._end = End.KILL
         self._crash: Exception | None = None
 
+    def expect_life(self) -> None:
+        """Another life is to begin here; how the last one ended says nothing of that."""
+        self._end, self._crash = End.KILL, None
+
     def leave(self, in_hand: Any, end: End, crash: Exception | None) -> None:
         """A life is over: what it did not handle waits for the next.
 

@@ -217,9 +217,11 @@ class _VirtualAddress(Address[M]):
 
     def dissolve(self) -> None:
         """There is no next life, unless a message asks for one."""
-        if self.left_in_peace and self.ref.mailbox.has_messages:
+        in_peace = self.left_in_peace
+        if in_peace and self.ref.mailbox.has_messages:
+            self.expect_life()
             with suppress(ActorError):  # the supervisor is stopping
                 self._actors.activate(self._key, self)
                 return
-        self._actors.forget(self._key, in_peace=self.left_in_peace)
+        self._actors.forget(self._key, in_peace=in_peace and not self.ref.mailbox.has_messages)
         super().dissolve()
