@@ -30,51 +30,15 @@ _USUAL: Final = Plan()
 
 def take_loadtest_options(parser: argparse.ArgumentParser) -> None:
     """Add them."""
-    where = parser.add_argument_group("where")
-    where.add_argument(
-        "--url", help="of the socket, as ws://host:4000/socket (default: this machine's node)"
-    )
-    where.add_argument("--token", help="who we are (default, without --url: made by the secret)")
-    where.add_argument(
-        "--subprotocol",
-        dest="by_subprotocol",
-        action="store_true",
-        help="the token goes into a subprotocol, instead of the parameter `token`",
-    )
-    where.add_argument("--header", type=_header, action="append", default=[], metavar="NAME:VALUE")
-    where.add_argument("--topic", type=_text, default=_USUAL.topic, metavar="TEMPLATE")
-    where.add_argument("--join-params", type=_json, default={}, metavar="JSON")
-    where.add_argument("--event", type=_text, default=_USUAL.event, metavar="NAME")
-    where.add_argument("--source", type=_address, action="append", default=[], metavar="ADDRESS")
-    load = parser.add_argument_group("load")
-    _number(load, "--connections", _USUAL.connections, 1, CONNECTIONS_MAX)
-    _number(load, "--rooms", _USUAL.rooms, 1, ROOMS_MAX)
-    _number(load, "--payload", _USUAL.payload_bytes, 0, PAYLOAD_BYTES_MAX, "BYTES")
-    _number(load, "--processes", _USUAL.processes, 1, PROCESSES_MAX)
-    pace = load.add_mutually_exclusive_group()
-    pace.add_argument(
-        "--rate",
-        type=number(float, 1 / AROUND_MAX_S, RATE_MAX),
-        metavar="N",
-        help="messages a second in all rooms, whatever comes back (open loop)",
-    )
-    pace.add_argument(
-        "--window",
-        type=number(int, 1, WINDOW_MAX),
-        metavar="N",
-        help="messages in flight in each room (closed loop; default: 1)",
-    )
-    load.add_argument(
-        "--ramp",
-        type=number(float, 0.1, RAMP_MAX),
-        metavar="N",
-        help="connections a second (default: as fast as the server takes them)",
-    )
+    _take_place(parser.add_argument_group("where"))
+    _take_load(parser.add_argument_group("load"))
     time = parser.add_argument_group("time, in seconds")
-    _seconds(time, "--duration", _USUAL.duration_s, DURATION_MIN_S, DURATION_MAX_S)
-    _seconds(time, "--warm-up", _USUAL.warm_up_s, 0, AROUND_MAX_S)
-    _seconds(time, "--drain", _USUAL.drain_s, 0, AROUND_MAX_S)
-    _seconds(time, "--late", _USUAL.late_s, 0, AROUND_MAX_S)
+    bounds = (0, AROUND_MAX_S)
+    long = (DURATION_MIN_S, DURATION_MAX_S)
+    _seconds(time, "--duration", "of the measurement", _USUAL.duration_s, long)
+    _seconds(time, "--warm-up", "of load before it", _USUAL.warm_up_s, bounds)
+    _seconds(time, "--drain", "at most, for what is on its way after it", _USUAL.drain_s, bounds)
+    _seconds(time, "--late", "after which a delivery is late", _USUAL.late_s, bounds)
     told = parser.add_argument_group("what is told")
     told.add_argument("--json", action="store_true", help="print the numbers as JSON")
     told.add_argument(
@@ -117,16 +81,86 @@ def read_goal(arguments: argparse.Namespace, url: str, token: str | None) -> Tar
     )
 
 
-def _number(group: Any, name: str, usual: int, least: int, most: int, metavar: str = "N") -> None:
-    told = f"(default: {usual})"
-    group.add_argument(
-        name, type=number(int, least, most), default=usual, metavar=metavar, help=told
+def _take_place(where: Any) -> None:
+    where.add_argument(
+        "--url", help="of the socket, as ws://host:4000/socket (default: this machine's node)"
+    )
+    where.add_argument(
+        "--token", help="who we are (default: for this machine's node, made with its secret)"
+    )
+    where.add_argument(
+        "--subprotocol",
+        dest="by_subprotocol",
+        action="store_true",
+        help="the token goes into a subprotocol, instead of the parameter `token`",
+    )
+    where.add_argument(
+        "--header",
+        type=_header,
+        action="append",
+        default=[],
+        metavar="NAME:VALUE",
+        help="one more header of the upgrade; any number of them",
+    )
+    where.add_argument(
+        "--topic",
+        type=_text,
+        default=_USUAL.topic,
+        metavar="TEMPLATE",
+        help="with the room's number as {room} (default: bench:{room})",
+    )
+    where.add_argument("--join-params", type=_json, default={}, metavar="JSON")
+    where.add_argument(
+        "--event",
+        type=_text,
+        default=_USUAL.event,
+        metavar="NAME",
+        help=f"pushed, and expected to be broadcast (default: {_USUAL.event})",
+    )
+    where.add_argument(
+        "--source",
+        type=_address,
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="connect from there; several are used in turn: each has some 28,000 ports",
     )
 
 
-def _seconds(group: Any, name: str, usual: float, least: float, most: float) -> None:
-    told = f"(default: {usual:g})"
-    group.add_argument(name, type=number(float, least, most), default=usual, metavar="S", help=told)
+def _take_load(load: Any) -> None:
+    _count(load, "--connections", "in all", _USUAL.connections, (1, CONNECTIONS_MAX))
+    _count(load, "--rooms", "that share them", _USUAL.rooms, (1, ROOMS_MAX))
+    _count(load, "--payload", "bytes of filler", _USUAL.payload_bytes, (0, PAYLOAD_BYTES_MAX))
+    _count(load, "--processes", "that generate it", _USUAL.processes, (1, PROCESSES_MAX))
+    pace = load.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--rate",
+        type=number(float, 1 / AROUND_MAX_S, RATE_MAX),
+        metavar="N",
+        help="messages a second in all rooms, whatever comes back (open loop)",
+    )
+    pace.add_argument(
+        "--window",
+        type=number(int, 1, WINDOW_MAX),
+        metavar="N",
+        help="messages in flight in each room (closed loop; default: 1)",
+    )
+    load.add_argument(
+        "--ramp",
+        type=number(float, 0.1, RAMP_MAX),
+        metavar="N",
+        help="connections a second (default: as fast as the server takes them)",
+    )
+
+
+def _count(group: Any, name: str, told: str, usual: int, bounds: tuple[int, int]) -> None:
+    told = f"{told} (default: {usual})"
+    group.add_argument(name, type=number(int, *bounds), default=usual, metavar="N", help=told)
+
+
+def _seconds(group: Any, name: str, told: str, usual: float, bounds: tuple[float, float]) -> None:
+    told = f"{told} (default: {usual:g})"
+    group.add_argument(name, type=number(float, *bounds), default=usual, metavar="S", help=told)
 
 
 def _text(given: str) -> str:
