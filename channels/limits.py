@@ -85,9 +85,9 @@ PRESENCE_KEYS_A_CHANNEL_MAX: Final = 16
 # Topics told between two checkpoints: a millisecond or two.
 PRESENCE_TOPICS_A_TURN: Final = 64
 
-# How often a node says that it lives, and how long it may be silent. Two beats may be lost; with
-# the third missing, its people leave at the next beat, before 5 s have passed.
-PRESENCE_BEAT_S: Final = 1.0
+# How often a node says that it lives, and how long it may be silent: five beats may be lost. It is
+# noticed at the next beat, and told with the counts at the latest: before 5 s have passed.
+PRESENCE_BEAT_S: Final = 0.5
 PRESENCE_LEASE_S: Final = 3.0
 
 # How long the answer to a question between nodes may take before it is asked again.

@@ -17,7 +17,7 @@ that is told crosses nodes.
 One task does all this, woken by timers and by what other nodes say, a piece at a time with a pause
 after each, so that it holds nobody up. `track` and its like are called between any two pieces.
 
-A slow reader may have had no room for a diff. So once a second, if this node dropped any message,
+A slow reader may have had no room for a diff. So twice a second, if this node dropped any message,
 the topics that were told a diff meanwhile are told their whole list.
 """
 

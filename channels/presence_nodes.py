@@ -1,7 +1,7 @@
 """What nodes tell each other about the people of each.
 
 Theory of operation. Every node tells the others of its own people's changes in numbered deltas, and
-every second, by a *beat*, that it lives and at which number its deltas stand. Who finds a number
+twice a second, by a *beat*, that it lives and at which number its deltas stand. Who finds a number
 missing *asks*: for the last few deltas, or where these are not kept any more, for the *whole*, in
 parts. So a lost message heals with the next beat. A node that hears of another for the first time
 answers with a beat of its own, so that each knows the other at once, and a newcomer, who has

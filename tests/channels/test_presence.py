@@ -199,6 +199,7 @@ async def test_a_large_topic_is_told_its_count(autojump_clock: MockClock) -> Non
         assert (await view(ann)).people.keys() == {"ann"}
 
 
+@pytest.mark.slow
 async def test_the_larger_the_crowd_the_rarer_the_counts(autojump_clock: MockClock) -> None:
     """What counting costs in a second does not grow."""
     async with attended(listed_max=0) as here:
@@ -215,6 +216,7 @@ async def test_the_larger_the_crowd_the_rarer_the_counts(autojump_clock: MockClo
         assert 7 <= told <= 10
 
 
+@pytest.mark.slow
 async def test_ten_thousand_who_join_cost_the_same_each(autojump_clock: MockClock) -> None:
     """Metas listed and messages told do not grow with the room, nor with those who leave it."""
     async with attended() as here:

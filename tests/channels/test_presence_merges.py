@@ -1,5 +1,6 @@
 """What nodes know of each other's people: whatever is lost on the way, it comes out right."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
@@ -150,5 +151,5 @@ class Nodes(RuleBasedStateMachine):
             assert sorted(there) == everybody
 
 
-TestNodes = Nodes.TestCase
+TestNodes = pytest.mark.slow(Nodes.TestCase)
 TestNodes.settings = settings(max_examples=100, stateful_step_count=40)

@@ -1,5 +1,6 @@
 """Who is where, and what members are told of it: for every history of joins, leaves and losses."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -206,5 +207,5 @@ class Telling(RuleBasedStateMachine):
         assert self.state.count(TOPIC) == len({each.key for each in self.people})
 
 
-TestTelling = Telling.TestCase
+TestTelling = pytest.mark.slow(Telling.TestCase)
 TestTelling.settings = settings(max_examples=100, stateful_step_count=40)

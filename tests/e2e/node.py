@@ -119,11 +119,13 @@ class NodeClient:
 
 
 @asynccontextmanager
-async def node_client(package: str = "phoenix") -> AsyncIterator[NodeClient]:
+async def node_client(
+    package: str = "phoenix", *, driver: str = "driver.mjs"
+) -> AsyncIterator[NodeClient]:
     """A running driver of this package of `package.json`, ended when the block ends."""
     await trio.to_thread.run_sync(install)
     process = await trio.lowlevel.open_process(
-        [str(_wheel() / "bin" / "node"), "driver.mjs", package],
+        [str(_wheel() / "bin" / "node"), driver, package],
         cwd=_HERE,
         env=_environment(),
         stdin=subprocess.PIPE,
