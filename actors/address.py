@@ -42,6 +42,13 @@ def hang_up(ref: Ref[Any], supervisor: str, system: System, crash: Exception | N
         system.emit("actor.messages_lost", told)
 
 
+def bury(ref: Ref[Any], supervisor: str, system: System, end: End, crash: Exception | None) -> None:
+    """The actor is dead: fail its calls, and tell all who watch it. Again changes nothing."""
+    for error in ref.mark_down(end, crash):
+        told = {"supervisor": supervisor, "actor": ref.name, "error": error}
+        system.emit("watch.crashed", told)
+
+
 class Inheritance:
     """What a life handed over, where the address ended with it."""
 
@@ -125,7 +132,7 @@ class Address(Generic[M]):
     def dissolve(self) -> None:
         """There is no next life: what waits is lost, and the Ref is dead."""
         hang_up(self.ref, self._supervisor, self._system, self._crash)
-        self.ref.mark_down(self._end, self._crash)
+        bury(self.ref, self._supervisor, self._system, self._end, self._crash)
 
     def _is_to_be_tried_again(self, item: Any) -> bool:
         """Count one more life that ended with this message."""

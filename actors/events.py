@@ -16,6 +16,7 @@ the trio loop, must not block and must not raise. A child is anything supervised
 | `supervisor.shut_down` | supervisor, child | the end of a significant child ends it in peace |
 | `supervisor.escalated` | supervisor, error | a supervisor gave up: its parent's trouble now |
 | `timer.crashed` | error | what a timer called raised; the others go on |
+| `watch.crashed` | supervisor, actor, error | what was told of its end raised; all were told |
 """
 
 from collections.abc import Callable, Mapping

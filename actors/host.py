@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 import trio
 
 from actors.actor import Actor
-from actors.address import NOTHING, Address, Inheritance, hang_up, new_ref
+from actors.address import NOTHING, Address, Inheritance, bury, hang_up, new_ref
 from actors.belongings import Belonging, Belongings, Tick
 from actors.call import NO_REPLY, Call
 from actors.errors import LinkedActorDown, cancelled_after, caused
@@ -159,6 +159,8 @@ class Host(Generic[M]):
                 self._nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             trouble = group.exceptions[0] if len(group.exceptions) == 1 else group
+        finally:
+            self._let_go()  # of what a task took when it was cancelled
         # Raised out here, because in there the nursery would wrap it. After an end in peace there
         # may be what a task raised when it was cancelled.
         trouble = trouble or self.life.imposed
@@ -341,10 +343,14 @@ class Host(Generic[M]):
 
     def _leave(self) -> None:
         """Nothing of this life is left behind, however it ended."""
-        if self._belongings is not None:
-            self._belongings.release()
+        self._let_go()
         imposed = self.life.imposed
         self._retire(End.KILL if imposed is None else End.CRASH, imposed)
+
+    def _let_go(self) -> None:
+        """Give back what it holds elsewhere."""
+        if self._belongings is not None:
+            self._belongings.release()
 
     def _retire(self, end: End, crash: Exception | None) -> None:
         """Leave the address to the next life, or end with it. Again changes nothing."""
@@ -355,7 +361,7 @@ class Host(Generic[M]):
             self._address.leave(self._in_hand, end, crash)
         else:
             self._hang_up(crash)
-            self._ref.mark_down(end, crash)
+            bury(self._ref, self.life.supervisor, self.life.system, end, crash)
 
     def _hang_up(self, crash: Exception | None) -> None:
         hang_up(self._ref, self.life.supervisor, self.life.system, crash)

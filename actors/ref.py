@@ -223,7 +223,7 @@ class Ref(Generic[M]):
         """Have `callback(down)` called when the actor dies; at once if it is dead.
 
         It is called in that very moment, before calls to the actor fail, so it must be short, and
-        must not raise.
+        must not raise; if it does, that is told and nobody else notices.
         """
         watch = Watch(self, callback)
         if self._down is not None:
@@ -345,20 +345,25 @@ class Ref(Generic[M]):
             call.fail(caused(ActorDown(self.name), crash))
         return len(lost) - len(calls), len(calls)
 
-    def mark_down(self, end: End, crash: Exception | None = None) -> None:
-        """The actor is dead, so its calls fail. Again changes nothing."""
+    def mark_down(self, end: End, crash: Exception | None = None) -> list[Exception]:
+        """The actor is dead, so its calls fail. Again changes nothing.
+
+        Returns:
+            What those who watch it raised when they were told.
+        """
         if not self.alive:
-            return
+            return []
         self.alive = False
         self._inhabitant = None  # a Ref that is kept does not keep the frames of the dead
-        down = self._down = Down(self, end, crash)
-        watches, self._watches = self._watches, None
-        for watch in watches or ():
-            watch.tell(down)
-        for call in self._unanswered():
-            call.fail(self._down_error())
-        if self._news is not None:
-            self._news.set()
+        self._down = Down(self, end, crash)
+        try:
+            return [] if self._watches is None else self._tell(self._watches, self._down)
+        finally:
+            self._watches = None
+            for call in self._unanswered():
+                call.fail(self._down_error())
+            if self._news is not None:
+                self._news.set()
 
     def overflowed(self, overflow: Overflow) -> None:
         """For the mailbox: a message found no room."""
@@ -379,6 +384,17 @@ class Ref(Generic[M]):
         elif not await self._mailbox.put(call):
             raise MailboxFull(self.name)
         return await call.wait()
+
+    def _tell(self, watches: dict[Watch, None], down: Down) -> list[Exception]:
+        """Tell all who watch it, and still do. What they raised."""
+        errors: list[Exception] = []
+        for watch in tuple(watches):
+            if watch in watches:  # and was not cancelled by one that was told before it
+                try:
+                    watch.tell(down)
+                except Exception as error:  # noqa: BLE001 - our bug, and the others must not suffer
+                    errors.append(error)
+        return errors
 
     def _unanswered(self) -> list[Call]:
         """Calls that wait for an answer; others only wait for their callers' tasks to run."""

@@ -70,6 +70,12 @@ TABLE: Final = (
         "What a timer called raised; the other timers go on.",
     ),
     _event(
+        "watch.crashed",
+        "error",
+        "supervisor actor error",
+        "What was called at an actor's end raised; all others that watch it were told.",
+    ),
+    _event(
         "supervisor.shut_down",
         "info",
         "supervisor child",

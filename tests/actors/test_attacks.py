@@ -3,6 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import ClassVar
 
 import pytest
 import trio
@@ -22,6 +23,7 @@ from actors import (
     MailboxFull,
     MessageQuarantined,
     Overflow,
+    Ref,
     Registry,
     Reply,
     Restart,
@@ -34,7 +36,7 @@ from actors import (
 )
 from actors.seeded import under_seeds
 from actors.testing import virtual_clock
-from tests.actors.support import Boom
+from tests.actors.support import Boom, Journal
 
 
 class Fragile(Actor[str]):
@@ -256,3 +258,82 @@ async def test_a_quarantined_message_says_so() -> None:
     """And not that its actor is down, which it may not be."""
     told = "till crashed on it too often, so it is not tried again"
     assert str(MessageQuarantined("till")) == told
+
+
+class Stashing(Fragile):
+    """The same, with a stash."""
+
+    stash = True
+
+
+@pytest.mark.parametrize("kind", [Fragile, Stashing])
+async def test_a_watch_that_raises_costs_nobody_the_news(
+    journal: Journal, kind: type[Fragile]
+) -> None:
+    """Neither others who watch, nor callers, nor the siblings; and it is told."""
+    downs: list[Down] = []
+    error = Boom("watching")
+
+    def fail(_down: Down) -> None:
+        raise error
+
+    shop = DynamicSupervisor("shop", max_children=2)
+    async with running(shop, System(journal.emit)):
+        till: Ref[str] = await shop.start_child(actor_child("till", kind))
+        other: Ref[str] = await shop.start_child(actor_child("other", Fragile))
+        till.watch(fail)
+        till.watch(downs.append)
+        await shop.terminate_child("till")
+        assert downs == [await till.wait_down()]
+        assert await other.call("hello", deadline_s=1) == "hello"
+    assert journal.told("watch.crashed") == [
+        {"supervisor": "shop", "actor": "till", "error": error}
+    ]
+
+
+async def test_a_watch_that_is_cancelled_in_the_moment_of_the_end_is_not_told() -> None:
+    """By another one, which is told before it."""
+    downs: list[Down] = []
+    shop = DynamicSupervisor("shop", max_children=1)
+    async with running(shop):
+        till: Ref[str] = await shop.start_child(actor_child("till", Fragile))
+        till.watch(lambda _: later.cancel())
+        later = till.watch(downs.append)
+        await shop.terminate_child("till")
+    assert not till.alive
+    assert downs == []
+
+
+class Haunted(Actor[str]):
+    """Has a task that sets a timer when it is cancelled, after the actor has ended."""
+
+    stash = True
+    runs_tasks = True
+    heard: ClassVar[list[str]] = []
+
+    async def handle(self, message: str, reply: Reply) -> None:
+        """Note it."""
+        self.heard.append(message)
+        if message == "crash":
+            self.start_soon(self.haunt)
+            await trio.testing.wait_all_tasks_blocked()
+            raise Boom
+
+    async def haunt(self) -> None:
+        """Set it."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.send_after(1, "a dead one's")
+
+
+async def test_no_timer_of_a_dead_life_comes_to_the_next(autojump_clock: MockClock) -> None:
+    """They have the mailbox in common."""
+    shop, system = DynamicSupervisor("shop", max_children=1), System()
+    async with running(shop, system):
+        till = await shop.start_child(actor_child("till", Haunted))
+        till.cast("crash")
+        await trio.sleep(10)
+    assert Haunted.heard == ["crash"] * 3
+    assert system.timers.statistics().waiting == 0
+    assert autojump_clock.current_time() == 10
