@@ -219,9 +219,9 @@ class _VirtualAddress(Address[M]):
         """There is no next life, unless a message asks for one."""
         in_peace = self.left_in_peace
         if in_peace and self.ref.mailbox.has_messages:
-            self.expect_life()
             with suppress(ActorError):  # the supervisor is stopping
                 self._actors.activate(self._key, self)
+                self.expect_life()
                 return
         self._actors.forget(self._key, in_peace=in_peace and not self.ref.mailbox.has_messages)
         super().dissolve()
