@@ -18,7 +18,6 @@ from app.loadtest.limits import (
     RAMP_MAX,
     RATE_MAX,
     ROOMS_MAX,
-    SOURCES_MAX,
     TEXT_MAX,
     WINDOW_MAX,
 )
@@ -42,7 +41,7 @@ def take_loadtest_options(parser: argparse.ArgumentParser) -> None:
     told = parser.add_argument_group("what is told")
     told.add_argument("--json", action="store_true", help="print the numbers as JSON")
     told.add_argument(
-        "--report", type=Path, metavar="FILE.html", help="write a page, and its plot as FILE.png"
+        "--report", type=_page, metavar="FILE.html", help="write a page, and its plot as FILE.png"
     )
 
 
@@ -63,7 +62,7 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
         topic=arguments.topic,
         event=arguments.event,
         join_params=arguments.join_params,
-        sources=tuple(arguments.source[:SOURCES_MAX]),
+        sources=tuple(arguments.source),
     )
 
 
@@ -167,6 +166,13 @@ def _text(given: str) -> str:
     if not given or len(given) > TEXT_MAX or not given.isprintable():
         raise argparse.ArgumentTypeError(f"{given[:80]!r} is no name")
     return given
+
+
+def _page(given: str) -> Path:
+    path = Path(given)
+    if not path.name or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{given[:80]!r} is no file in a folder that is there")
+    return path
 
 
 def _header(given: str) -> tuple[str, str]:

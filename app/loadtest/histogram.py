@@ -92,11 +92,3 @@ class Histogram(msgspec.Struct):
             if seen >= wanted:
                 return min(lower_bound(bucket + 1) - 1, self.most)
         return self.most
-
-    def mean(self) -> float:
-        """The mean, from the middles of the buckets; 0 if there are none."""
-        doubled = sum(
-            count * (lower_bound(bucket) + lower_bound(bucket + 1))
-            for bucket, count in self.counts.items()
-        )
-        return doubled / 2 / max(self.total, 1)

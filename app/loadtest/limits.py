@@ -99,10 +99,7 @@ SLOT_MIN_S: Final = 0.1
 
 # The processes ------------------------------------------------------------------------------------
 
-# Seconds for a process to start, and to say how it went: an interpreter and a few imports.
-WORKER_START_S: Final = 30.0
-
-# Seconds that a process may be late with an answer: beyond it, it hangs.
+# Seconds that a process may say nothing, its start included: beyond it, it hangs.
 WORKER_ANSWER_S: Final = 30.0
 
 # Nanoseconds from the word to begin to the beginning: all processes have heard it by then.

@@ -12,7 +12,7 @@ import msgspec
 
 from app.loadtest.errors import LoadTestError
 from app.loadtest.histogram import Histogram
-from app.loadtest.limits import SLOT_MIN_S, SLOTS_MAX
+from app.loadtest.limits import SLOT_MIN_S, SLOTS_MAX, SOURCES_MAX
 
 NS = 1_000_000_000
 
@@ -62,6 +62,8 @@ class Plan(msgspec.Struct, frozen=True):
         """
         if (self.rate is None) == (self.window is None):
             raise LoadTestError("either a --rate or a --window")
+        if len(self.sources) > SOURCES_MAX:
+            raise LoadTestError(f"not more than {SOURCES_MAX} times --source")
         if self.rooms > self.connections:
             raise LoadTestError(f"{self.rooms} rooms need as many --connections at least")
         if self.rooms > 1 and "{room}" not in self.topic:

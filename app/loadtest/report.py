@@ -37,7 +37,7 @@ def write_report(summary: Summary, path: Path) -> list[Path]:
     canvas = PngCanvas()
     draw(canvas, summary)
     for suffix, data in ((".html", page(summary).encode()), (".png", canvas.finish())):
-        target = path.with_suffix(suffix)
+        target = path.with_name(path.name.removesuffix(".html") + suffix)
         try:
             target.write_bytes(data)
         except OSError as error:

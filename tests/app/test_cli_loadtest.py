@@ -65,6 +65,8 @@ def test_headers_and_the_token_go_to_the_server() -> None:
         (["--header", "Origin"], "is not like 'Origin: https://example.com'"),
         (["--join-params", "{"], "is no JSON"),
         (["--topic", ""], "'' is no name"),
+        (["--report", "no/where.html"], "is no file in a folder that is there"),
+        (["--report", "."], "is no file in a folder that is there"),
         (["--source", "localhost"], "'localhost' is no address"),
     ],
 )

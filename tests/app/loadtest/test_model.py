@@ -29,6 +29,7 @@ def test_all_members_are_somewhere(connections: int, rooms: int, processes: int)
     [
         (Plan(rate=1.0), "either a --rate or a --window"),
         (Plan(window=None), "either a --rate or a --window"),
+        (Plan(sources=("127.0.0.2",) * 65), "not more than 64 times --source"),
         (Plan(connections=1, rooms=2), "2 rooms need as many --connections at least"),
         (Plan(rooms=2, topic="room"), "is to have {room} in it"),
         (

@@ -47,6 +47,7 @@ def test_a_page_and_a_picture_are_written(tmp_path: Path) -> None:
     written = write_report(summary(), tmp_path / "monday.html")
     assert [tmp_path / "monday.html", tmp_path / "monday.png"] == written
     assert written == write_report(summary(), tmp_path / "monday")
+    assert tmp_path / "v1.2.png" == write_report(summary(), tmp_path / "v1.2")[1]
     assert "<h1>ws://127.0.0.1:4000/socket/websocket</h1>" in written[0].read_text("utf-8")
     assert pixels(written[1].read_bytes())
 
