@@ -23,7 +23,7 @@ from channels.broker import Broker
 from channels.channel import CRASHED, KICKED, LEFT, REPLACED, Body, Reply
 from channels.client import Ended
 from channels.errors import MalformedMessage
-from channels.frames import INTERNAL_ERROR, MALFORMED, TEXT, message_frame
+from channels.frames import TEXT, message_frame
 from channels.host import ChannelHost
 from channels.hub import Hub
 from channels.limits import ENDING_MAX, Limits
@@ -42,23 +42,11 @@ from channels.protocol import (
 )
 from channels.router import Router
 from channels.serializer import Envelope, Ref, Serializer
+from channels.verdict import BUG, MALFORMED, Verdict
 
 Broadcast: TypeAlias = Callable[[str, str, Body], None]
 
 _OK: Final = Reply.ok()
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Why a connection ends.
-
-    Attributes:
-        reason: one word, for events and counts.
-        code: the close code to say goodbye with; None where nobody would hear it.
-    """
-
-    reason: str
-    code: int | None = None
 
 
 @dataclass(slots=True)
@@ -148,6 +136,8 @@ class Connection:
         """Supervise the channels until `end_channels`."""
         try:
             await self._supervisor.run(self._life)
+        except Exception as error:  # noqa: BLE001 - raised again by the task that runs the connection
+            self.fail(error)
         finally:
             self._gone.set()
 
@@ -170,15 +160,19 @@ class Connection:
         except MalformedMessage:
             self.count_offence()
         except Exception as error:  # noqa: BLE001 - raised again by the task that runs the connection
-            self.failure = error
-            self.end(Verdict("crashed", INTERNAL_ERROR))
+            self.fail(error)
 
     def count_offence(self) -> None:
         """The client sent what is no message; too many of those end the connection."""
         self._around.tally.malformed += 1
         self._offences += 1
         if self._offences >= self.limits.malformed:
-            self.end(Verdict("malformed", MALFORMED))
+            self.end(MALFORMED)
+
+    def fail(self, error: Exception) -> None:
+        """End the connection for a bug of ours, which is raised again when it has ended."""
+        self.failure = self.failure or error
+        self.end(BUG)
 
     def end(self, verdict: Verdict) -> None:
         """End the connection for this reason, unless there is one already."""

@@ -16,8 +16,7 @@ import trio
 from actors import Lifeline, System
 from channels.broker import Broker
 from channels.channel import Body
-from channels.connection import Connection, Surroundings, Tally, Verdict
-from channels.frames import GOING_AWAY, SERVICE_RESTART
+from channels.connection import Connection, Surroundings, Tally
 from channels.handshake import ConnectRefused
 from channels.hub import Hub
 from channels.limits import HEAD_BYTES_MAX, RECEIVE_BYTES, Limits
@@ -25,6 +24,7 @@ from channels.origin import host_of
 from channels.router import Router
 from channels.serializer_v2 import V2
 from channels.session import Guest, Reception, SocketHandler
+from channels.verdict import DISCONNECTED, DRAINED
 from channels.websocket import Wire
 
 _HEAD_END: Final = b"\r\n\r\n"
@@ -132,7 +132,7 @@ class Endpoint:
         """
         meant = [connection for connection in self._meant(matches) if connection.verdict is None]
         for connection in meant:
-            connection.end(Verdict("disconnected", GOING_AWAY))
+            connection.end(DISCONNECTED)
         return len(meant)
 
     async def serve(
@@ -200,7 +200,7 @@ class Endpoint:
             if begin:
                 await trio.sleep(interval)
             for connection in connections[begin : begin + size]:
-                connection.end(Verdict("drained", SERVICE_RESTART))
+                connection.end(DRAINED)
 
     async def _serve(self, stream: trio.abc.Stream, head: bytes, life: Lifeline) -> None:
         async with trio.open_nursery() as nursery:

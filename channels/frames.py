@@ -14,17 +14,6 @@ OPCODE: Final = 0x0F
 MASKED: Final = 0x80
 LENGTH: Final = 0x7F
 
-# Close codes: what the client should make of the end. 1000 is not among them: older clients take
-# it for the user's own wish and never come back.
-GOING_AWAY: Final = 1001
-PROTOCOL_ERROR: Final = 1002
-INVALID_DATA: Final = 1007
-INTERNAL_ERROR: Final = 1011
-SERVICE_RESTART: Final = 1012
-# Ours. The client reconnects on each of them; they tell a person who looks what happened.
-MALFORMED: Final = 4400
-IDLE: Final = 4408
-
 # Binary messages begin with their kind, and JSON with a bracket or a brace.
 _KIND_MAX: Final = 0x2
 # Sizes that the second byte of a frame says itself, and the heads of such text frames.

@@ -260,8 +260,8 @@ class ChannelHost(Actor[HostMessage]):
 
     def _grant(self, joined: Joined) -> None:
         """Answer and let go: nothing in here waits, so nothing comes between."""
-        self.granted = True
         self._answer_join(Reply.ok(joined.response))
+        self.granted = True
         early, self._early = self._early or [], None
         for message in joined.replay:
             self.push(message.event, message.payload)

@@ -21,18 +21,17 @@ from trio_websocket import (
 )
 
 from actors import Lifeline
-from channels.connection import Connection, Surroundings, Verdict
-from channels.frames import BINARY, IDLE, TEXT
+from channels.connection import Connection, Surroundings
+from channels.frames import BINARY, TEXT
 from channels.handshake import Asked, ConnectRefused, examine
 from channels.limits import DECODED_MESSAGES_MAX, RECEIVE_BYTES
+from channels.verdict import IDLE, INVALID_DATA, LEFT, LOST, PROTOCOL_ERROR, TOO_LARGE, Verdict
 from channels.websocket import Wire
 
-# Why trio-websocket says a connection ended, in one word. Any other code is the client's goodbye.
-_REASONS: Final = {
-    1002: "protocol_error",
-    1006: "lost",
-    1007: "invalid_data",
-    1009: "too_large",
+# Why trio-websocket says a connection ended. Any other code is the client's goodbye.
+_VERDICTS: Final = {
+    1006: LOST,
+    **{verdict.code: verdict for verdict in (PROTOCOL_ERROR, INVALID_DATA, TOO_LARGE)},
 }
 
 
@@ -107,7 +106,7 @@ class Reception:
         """
         limits = self._around.limits
         with trio.move_on_after(limits.handshake_s) as scope:
-            wire.on_lost = lambda _reason: scope.cancel()
+            wire.on_lost = lambda _verdict: scope.cancel()
             request = await wrap_server_stream(
                 nursery,
                 wire,
@@ -188,7 +187,7 @@ class Session:
         assert verdict is not None, "no end without a reason"
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.connection.end_channels)
-            if verdict.code is not None:
+            if verdict.code is not None and not verdict.said:
                 nursery.start_soon(self._say_goodbye, verdict.code, verdict.reason)
         if self.connection.failure is not None:
             raise self.connection.failure
@@ -205,19 +204,17 @@ class Session:
                     connection.receive(message, TEXT if isinstance(message, str) else BINARY)
                     wire.consumed()
             except ConnectionClosed:
-                self._lost("closed")
+                self._lost(None)
         wire.idle_scope = None
-        connection.end(Verdict("idle", IDLE))  # unless there was another reason
+        connection.end(IDLE)  # unless there was another reason
 
     async def _say_goodbye(self, code: int, reason: str) -> None:
         with trio.move_on_after(self.connection.limits.close_s):
             await self._websocket.aclose(code, reason)
 
-    def _lost(self, reason: str) -> None:
+    def _lost(self, verdict: Verdict | None) -> None:
         """The wire cannot go on."""
-        if reason == "closed":
-            reason = _REASONS.get(self._close_code() or 0, "left")
-        self.connection.end(Verdict(reason))
+        self.connection.end(verdict or _VERDICTS.get(self._close_code(), LEFT))
 
     def _close_code(self) -> int | None:
         closed = self._websocket.closed

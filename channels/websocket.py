@@ -29,14 +29,15 @@ from typing import Final
 import trio
 
 from actors import Wakeup
-from channels.frames import CLOSE, INVALID_DATA, OPCODE, PROTOCOL_ERROR, close_frame
+from channels.frames import CLOSE, OPCODE, close_frame
 from channels.inbound_lane import InboundLane, Lift
 from channels.limits import RECEIVE_BYTES, WRITE_BYTES, Limits
 from channels.outbox import Outbox, Totals
+from channels.verdict import BROKEN, INVALID_DATA, PROTOCOL_ERROR, SLOW_READER, Verdict
 
 _SWITCHING: Final = b"HTTP/1.1 101"
 # The offences for which trio-websocket ends the stream without a word; the RFC asks for one.
-_SPOKEN_OF: Final = frozenset({PROTOCOL_ERROR, INVALID_DATA})
+_SPOKEN_OF: Final = frozenset({PROTOCOL_ERROR.code, INVALID_DATA.code})
 # Seconds for that word: the client that broke the rules may not read either.
 _LAST_WORD_S: Final = 0.5
 
@@ -81,8 +82,8 @@ class Wire(trio.abc.Stream):
         """Its deadline is put off with every byte received."""
         self.lift: Lift = _drop
         """Called with each message of the inbound lane."""
-        self.on_lost: Callable[[str], None] = _drop_reason
-        """Called when the connection cannot go on: `slow_reader`, `broken`, `closed`."""
+        self.on_lost: Callable[[Verdict | None], None] = _drop_verdict
+        """Called when the connection cannot go on; with None when `close_code` tells why."""
         self.close_code: Callable[[], int | None] = _no_code
         """The code with which trio-websocket ended the connection, if it did."""
         self._descriptor = _descriptor(stream)
@@ -130,10 +131,10 @@ class Wire(trio.abc.Stream):
         self.outbox.close()
         self._opened.set()
         self._was_consumed.set()
-        self.on_lost("closed")
+        self.on_lost(None)
         try:
             code = self.close_code()
-            if not told and code in _SPOKEN_OF:
+            if not told and code is not None and code in _SPOKEN_OF:
                 await self._say_last(close_frame(code))
         finally:
             await self._stream.aclose()
@@ -148,12 +149,12 @@ class Wire(trio.abc.Stream):
 
     def overflowed(self) -> None:
         """The client reads too slowly."""
-        self.on_lost("slow_reader")
+        self.on_lost(SLOW_READER)
 
     def broke(self) -> None:
         """The socket is gone."""
         self.outbox.close()
-        self.on_lost("broken")
+        self.on_lost(BROKEN)
 
     # For the connection.
 
@@ -254,7 +255,7 @@ def _drop(_payload: bytes, _opcode: int) -> None:
     """Nobody is there yet, or any more."""
 
 
-def _drop_reason(_reason: str) -> None:
+def _drop_verdict(_verdict: Verdict | None) -> None:
     """Nobody is there yet, or any more."""
 
 

@@ -178,6 +178,15 @@ async def test_a_join_that_failed_leaves_nothing_behind(
     assert (node.hub.statistics().topics, node.broker.statistics().topics) == (0, 0)
 
 
+async def test_an_answer_that_json_cannot_say_is_a_crash(client: Client, script: Script) -> None:
+    """Of a join that was never granted: it is told once, and no goodbye is asked for."""
+    script.on_join = lambda *_: Joined({"an": object()})
+    response = await client.join(TOPIC, status="error")
+    assert response == {"reason": "join crashed"}
+    assert await client.received() == []
+    assert script.ended == []
+
+
 async def test_a_broadcast_reaches_all_members_and_the_sender(node: Node, client: Client) -> None:
     """With null refs: the same bytes for everyone."""
     async with connect(node.endpoint, token="bob") as other:

@@ -55,6 +55,7 @@ _PURE: Final = (
     "*/limits.py",
     "actors/timer_wheel.py",
     "channels/origin.py",
+    "channels/verdict.py",
     "actors/tree.py",
     "actors/events.py",
     "actors/mailbox_statistics.py",
