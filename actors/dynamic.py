@@ -212,6 +212,8 @@ class DynamicSupervisor:
             life.ready(self)
             while self._verdict is None and not life.stopping:
                 await self._wakeup.wait()
+        except (KeyboardInterrupt, SystemExit) as escalation:  # it came to this task, not a child's
+            self._give_up(escalation)
         finally:
             self._nursery = None
         for keeper in list(self._keepers.values()):

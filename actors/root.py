@@ -39,7 +39,8 @@ async def run_root(
 
     Raises:
         StartFailed, RestartIntensityExceeded: the root gave up, after it stopped all children.
-        KeyboardInterrupt, SystemExit: a child raised it, and all children were stopped.
+        KeyboardInterrupt, SystemExit: a child raised it, or it came to this task, and all children
+            were stopped.
     """
     system = system or System()
     life = Lifeline(getattr(supervisor, "name", "root"), system=system)
@@ -78,15 +79,24 @@ async def running(
         system: what the tree shares; by default one of its own, which tells nobody.
 
     Raises:
-        ExceptionGroup: of what `run_root` raises, and of what leaves the block.
+        ExceptionGroup: of what `run_root` raises, and of what leaves the block: that cancels the
+            tree, for something is wrong. Not so where it is a KeyboardInterrupt, which stops the
+            tree in order, and is raised by itself.
     """
     system = system or System()
     root = Supervisor("root", [tree]) if isinstance(tree, ChildSpec) else tree
     stop = trio.Event()
+    interrupt: KeyboardInterrupt | None = None
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(run_root, root, system=system, stop=stop))
-        yield system
+        try:
+            yield system
+        except KeyboardInterrupt as error:  # trio has it come to the main task, and that is here
+            interrupt = error
         stop.set()
+    # Raised out here, because in there the nursery would wrap it.
+    if interrupt is not None:
+        raise interrupt
 
 
 async def _stop_when(stop: trio.Event, life: Lifeline) -> None:

@@ -190,6 +190,16 @@ class Supervision:
 
     async def _supervise(self, nursery: trio.Nursery, supervisor: object) -> None:
         """Until asked to stop, or until it is over; then stop everything."""
+        try:
+            await self._decide(nursery, supervisor)
+        except (KeyboardInterrupt, SystemExit) as escalation:  # it came to this task, not a child's
+            self._give_up(escalation)
+        await self._stop(self.slots)
+        if self._verdict is not None:
+            self._tell("supervisor.escalated", error=self._verdict)
+
+    async def _decide(self, nursery: trio.Nursery, supervisor: object) -> None:
+        """Do what is next, until asked to stop, or until it is over."""
         life = self._life
         for slot in self.slots:
             slot.due = trio.current_time()
@@ -209,9 +219,6 @@ class Supervision:
             else:
                 with trio.move_on_after(due.wait_s()):
                     await self._wakeup.wait()
-        await self._stop(self.slots)
-        if self._verdict is not None:
-            self._tell("supervisor.escalated", error=self._verdict)
 
     def _let_go(self) -> None:
         """The run is over: nobody waits any more for what it would have done."""

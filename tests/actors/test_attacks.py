@@ -1,6 +1,7 @@
 """What attacks on this layer found: each as the least that shows it."""
 
 import random
+import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import ClassVar
@@ -32,6 +33,7 @@ from actors import (
     System,
     VirtualActors,
     actor_child,
+    run_root,
     running,
 )
 from actors.seeded import under_seeds
@@ -337,3 +339,57 @@ async def test_no_timer_of_a_dead_life_comes_to_the_next(autojump_clock: MockClo
     assert Haunted.heard == ["crash"] * 3
     assert system.timers.statistics().waiting == 0
     assert autojump_clock.current_time() == 10
+
+
+class Polite(Actor[object]):
+    """Says goodbye."""
+
+    said: ClassVar[list[str]] = []
+
+    async def stopping(self) -> None:
+        """Say it."""
+        await trio.sleep(1)
+        self.said.append("goodbye")
+
+
+async def idle_in_a_block() -> None:
+    """The main task is in the block."""
+    async with running(actor_child("polite", Polite)):
+        await trio.sleep_forever()
+
+
+async def idle_in_a_root() -> None:
+    """The main task is the supervisor's."""
+    await run_root(Supervisor("shop", [actor_child("polite", Polite)]))
+
+
+async def idle_in_a_dynamic_root() -> None:
+    """The same for a dynamic one, which somebody else gives a child."""
+    shop = DynamicSupervisor("shop", max_children=1)
+
+    async def fill() -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        await shop.start_child(actor_child("polite", Polite))
+
+    trio.lowlevel.spawn_system_task(fill)
+    await run_root(shop)
+
+
+@pytest.mark.parametrize("main", [idle_in_a_block, idle_in_a_root, idle_in_a_dynamic_root])
+def test_an_interrupt_of_an_idle_program_stops_its_tree_in_order(
+    main: Callable[[], Awaitable[None]],
+) -> None:
+    """Where nothing runs, trio has the interrupt come to the main task."""
+
+    async def interrupt() -> None:
+        await trio.sleep(1)
+        signal.raise_signal(signal.SIGINT)  # in a task that trio protects, so it goes to the main
+
+    async def interrupted() -> None:
+        trio.lowlevel.spawn_system_task(interrupt)
+        await main()
+
+    Polite.said.clear()
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(interrupted, clock=virtual_clock())
+    assert Polite.said == ["goodbye"]
