@@ -94,7 +94,9 @@ async def test_a_channel_that_is_over_brings_nobody(autojump_clock: MockClock) -
         async with member(here, "ann") as ann:
             await ann.leave(TOPIC)
             await ann.assert_close(TOPIC)
+            await ann.received()
             here.presence.track(here.building.sockets[0], "ann")
+            assert await ann.received() == []
         await pass_time(autojump_clock, PRESENCE_DIFF_S)
         assert here.presence.statistics().tracked == 0
 

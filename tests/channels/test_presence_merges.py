@@ -79,6 +79,19 @@ def test_the_whole_replaces_what_is_known() -> None:
     assert (b.version("a"), b.refs("a"), b.count(TOPIC)) == (0, [], 0)
 
 
+def test_a_whole_that_comes_late_changes_nothing() -> None:
+    """What is known is newer."""
+    a, b = (PresenceState(name, listed_max=9) for name in "ab")
+    ann = meta("1", "ann")
+    a.enter(ann)
+    take(b, a.take_deltas(10)[0])
+    (late,) = a.whole(10)
+    a.exit(ann)
+    take(b, a.take_deltas(10)[0])
+    assert b.merge_whole(late) == []
+    assert (b.version("a"), b.refs("a")) == (2, [])
+
+
 def test_the_whole_of_nobody_is_one_part() -> None:
     """A node whose people have left says so."""
     (whole,) = PresenceState("a", listed_max=9).whole(10)

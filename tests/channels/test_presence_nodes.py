@@ -3,23 +3,47 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
-from channels.broker import MemoryBus, MemoryWire
+from channels.broker import MemoryBroker, MemoryBus, MemoryWire
 from channels.broker_redis import RedisBroker
 from channels.limits import (
+    PRESENCE_ASK_S,
     PRESENCE_BEAT_S,
     PRESENCE_DIFF_S,
     PRESENCE_HISTORY,
     PRESENCE_LEASE_S,
     PRESENCE_PIECE,
 )
+from channels.presence_nodes import Ask, Beat, PresenceNodes, Word
+from channels.presence_state import Delta, PresenceState, Whole
 from tests.channels.attendance import TOPIC, Attended, Visitor, attended, member, pass_time, view
+from tests.channels.people import meta
 
 # Told by one node to another, and by that one to its members.
 ACROSS_S = 2 * PRESENCE_DIFF_S
+
+
+class Told:
+    """What a node says to another, which is only made up."""
+
+    def __init__(self) -> None:
+        broker = MemoryBroker()
+        self.words: list[bytes] = []
+        self.state = PresenceState("this", listed_max=9)
+        self.nodes = PresenceNodes(self.state, broker, "presence", lambda: None)
+        broker.subscribe_raw("presence:other", self.words.append)
+
+    async def by(self, *words: Word) -> list[bytes]:
+        """What is said when these are heard."""
+        self.words.clear()
+        for word in words:
+            self.nodes.hear(msgspec.json.encode(word))
+        await self.nodes.listen()
+        return [*self.words]
 
 
 @asynccontextmanager
@@ -159,10 +183,10 @@ async def test_a_newcomer_gets_everybody(autojump_clock: MockClock) -> None:
         for visitor in visitors[: PRESENCE_HISTORY + 1]:
             visitor.end()
             await pass_time(autojump_clock, PRESENCE_DIFF_S)
+        a.presence.track(Visitor(), "one of whom nobody was told yet")
         async with node(wire, "b", listed_max=0) as b:
             await pass_time(autojump_clock, PRESENCE_BEAT_S)
-            assert len(know(TOPIC, a, b)) == 4 * PRESENCE_PIECE - PRESENCE_HISTORY - 1
-            assert b.presence.count(TOPIC) == len(visitors) - PRESENCE_HISTORY - 1
+            assert len(know(TOPIC, a, b)) == 4 * PRESENCE_PIECE - PRESENCE_HISTORY
             await pass_time(autojump_clock, 10 * PRESENCE_BEAT_S)
             assert b.presence.statistics().asked == 1
 
@@ -228,3 +252,42 @@ async def test_what_waits_to_be_acted_upon_is_bounded(
         await pass_time(autojump_clock, 0)
         assert here.presence.statistics().nodes == 3
         assert here.presence.statistics().dropped >= 2  # its own beat comes, too
+
+
+async def test_a_node_answers_one_that_it_meets() -> None:
+    """So each knows the other at once; after that only its beats say that it is there."""
+    told = Told()
+    assert await told.by(Beat("other", 0)) == [b'["beat","this",0]']
+    assert await told.by(Beat("other", 0)) == []
+
+
+async def test_what_is_missing_is_asked_for_once_at_a_time(autojump_clock: MockClock) -> None:
+    """At once, and again when the answer is late; not while the whole is coming."""
+    told = Told()
+    ask = b'["ask","this",0]'
+    assert await told.by(Delta("other", 3, [], [])) == [b'["beat","this",0]', ask]
+    assert await told.by(Beat("other", 3), Delta("other", 4, [], [])) == []
+    await pass_time(autojump_clock, PRESENCE_ASK_S)
+    assert await told.by(Beat("other", 4)) == [ask]
+    await pass_time(autojump_clock, PRESENCE_ASK_S)
+    assert await told.by(Whole("other", 4, 0, last=False, metas=[]), Beat("other", 4)) == []
+    await pass_time(autojump_clock, PRESENCE_ASK_S)
+    assert await told.by(Beat("other", 4)) == [ask]
+    assert await told.by(Whole("other", 4, 1, last=True, metas=[]), Beat("other", 4)) == []
+    assert told.state.version("other") == 4
+    assert told.nodes.asked == 3
+
+
+async def test_who_misses_little_is_sent_that() -> None:
+    """And who misses more than is kept gets the whole, with what nobody was told yet."""
+    told = Told()
+    people = [meta(str(n), str(n)) for n in range(PRESENCE_HISTORY + 2)]
+    for each in people[:-1]:
+        told.state.enter(each)
+        await told.nodes.tell()
+    told.state.enter(people[-1])
+    answer = await told.by(Ask("other", PRESENCE_HISTORY))
+    assert [word[:16] for word in answer] == [b'["beat","this",6', *[b'["delta","this",'] * 2]
+    (whole,) = await told.by(Ask("other", 0))
+    assert whole.startswith(b'["whole","this",66,0,true,')
+    assert await told.by(Ask("other", PRESENCE_HISTORY + 2)) == []
