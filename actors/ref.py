@@ -346,11 +346,7 @@ class Ref(Generic[M]):
         return len(lost) - len(calls), len(calls)
 
     def mark_down(self, end: End, crash: Exception | None = None) -> list[Exception]:
-        """The actor is dead, so its calls fail. Again changes nothing.
-
-        Returns:
-            What those who watch it raised when they were told.
-        """
+        """The actor is dead, so its calls fail. Gives what its watches raised. Once."""
         if not self.alive:
             return []
         self.alive = False
@@ -389,11 +385,11 @@ class Ref(Generic[M]):
         """Tell all who watch it, and still do. What they raised."""
         errors: list[Exception] = []
         for watch in tuple(watches):
-            if watch in watches:  # and was not cancelled by one that was told before it
-                try:
+            try:
+                if watch in watches:  # and was not cancelled by one that was told before it
                     watch.tell(down)
-                except Exception as error:  # noqa: BLE001 - our bug, and the others must not suffer
-                    errors.append(error)
+            except Exception as error:  # noqa: BLE001 - our bug, and the others must not suffer
+                errors.append(error)
         return errors
 
     def _unanswered(self) -> list[Call]:
