@@ -1,5 +1,6 @@
 """Two nodes on one database and one Valkey: whoever is on either sees the same."""
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from tests.e2e.server import AgioServer, agio_server, client, token
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
+# An ArrayBuffer, as the driver writes it.
+BYTES = {"bytes": b64encode(bytes(range(256))).decode()}
 MUG = {"listing": "demo-mug", "quantity": 1, "payment_method": "pm_card_visa"}
 
 
@@ -82,7 +85,7 @@ async def test_one_key_on_two_nodes_is_one_purchase(
 async def test_load_rooms_span_nodes(
     database_url: str, valkey_url: str, database: Database
 ) -> None:
-    """What is pushed in a load room reaches its members on the other node, and its sender."""
+    """What is pushed in a load room, bytes too, reaches its members on all nodes, in order."""
     await database.write(load_demo)
     async with (
         agio_server(database_url, valkey_url, AGIO_BENCH_ROOMS="1") as first,
@@ -93,7 +96,9 @@ async def test_load_rooms_span_nodes(
         await on(first, here, "bench:1")
         await on(second, there, "bench:1")
         # A push of a load room has no reply; the next command's answer shows that it was sent.
-        await here.do("cast", topic="bench:1", event="shout", payload={"n": 1})
+        sent = [{"n": 1}, BYTES, {"n": 2}]
+        for payload in sent:
+            await here.do("cast", topic="bench:1", event="shout", payload=payload)
         for watcher in (here, there):
-            (heard,) = await watcher.wait_for(1, event="shout")
-            assert {"n": 1} == heard["payload"]
+            heard = await watcher.wait_for(3, event="shout")
+            assert sent == [each["payload"] for each in heard]
