@@ -120,8 +120,9 @@ class Timers:
         self._waiting = self._peak = self._started = 0
         self._fired = self._cancelled = self._crashed = 0
 
+    @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
-        """Fire timers until cancelled."""
+        """Fire timers until cancelled. An interrupt meanwhile comes to the main task, not here."""
         assert not self._running, "one task runs the timers"
         self._running = True
         try:

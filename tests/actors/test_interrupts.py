@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -15,6 +16,7 @@ from actors import (
     Registry,
     Reply,
     Supervisor,
+    System,
     actor_child,
     run_root,
     running,
@@ -109,17 +111,32 @@ async def idle_in_a_dynamic_root() -> None:
     await run_root(shop)
 
 
-@pytest.mark.parametrize("main", [idle_in_a_block, idle_in_a_root, idle_in_a_dynamic_root])
+async def interrupted_in_a_timer() -> None:
+    """A timer fires in that moment."""
+    system = System()
+    system.timers.after(0.5, partial(signal.raise_signal, signal.SIGINT))
+    async with running(actor_child("polite", Polite), system):
+        await trio.sleep_forever()
+
+
+async def interrupted_while_idle(main: Callable[[], Awaitable[None]]) -> None:
+    """Run this, and interrupt it."""
+    trio.lowlevel.spawn_system_task(interrupt)
+    await main()
+
+
+IDLE = [
+    partial(interrupted_while_idle, main)
+    for main in (idle_in_a_block, idle_in_a_root, idle_in_a_dynamic_root)
+]
+
+
+@pytest.mark.parametrize("main", [*IDLE, interrupted_in_a_timer])
 def test_an_interrupt_of_an_idle_program_stops_its_tree_in_order(
     main: Callable[[], Awaitable[None]],
 ) -> None:
-    """Where nothing runs, trio has the interrupt come to the main task."""
-
-    async def interrupted() -> None:
-        trio.lowlevel.spawn_system_task(interrupt)
-        await main()
-
+    """Where nothing of the program's runs, trio has the interrupt come to the main task."""
     Polite.said.clear()
     with pytest.raises(KeyboardInterrupt):
-        trio.run(interrupted, clock=MockClock(autojump_threshold=0))
+        trio.run(main, clock=MockClock(autojump_threshold=0))
     assert Polite.said == ["goodbye"]
