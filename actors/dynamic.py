@@ -102,7 +102,8 @@ class DynamicSupervisor:
             BaseException: what a child escalated, such as KeyboardInterrupt, after all were
             stopped.
         """
-        assert not self._keepers, f"{self.name} is running"
+        idle = self._nursery is None and not self._keepers
+        assert idle, f"{self.name} is running"
         self._begin()
         self._life = life
         life.subject = self

@@ -73,7 +73,7 @@ class Legacy(Protocol):
     """What one life of a child leaves to the next."""
 
     def dissolve(self) -> None:
-        """There is no next life."""
+        """There is no next life. It must not raise: there is nobody left whose crash that is."""
 
 
 class Lifeline:

@@ -29,6 +29,7 @@ from actors import (
     System,
     VirtualActors,
     actor_child,
+    run_root,
     running,
 )
 from actors.seeded import under_seeds
@@ -286,3 +287,12 @@ async def test_no_timer_of_a_dead_life_comes_to_the_next(autojump_clock: MockClo
     assert Haunted.heard == ["crash"] * 3
     assert system.timers.statistics().waiting == 0
     assert autojump_clock.current_time() == 10
+
+
+async def test_a_dynamic_supervisor_does_not_run_twice_at_a_time() -> None:
+    """Not even without children: the second run would take what the first one starts."""
+    shop = DynamicSupervisor("shop", max_children=1)
+    async with running(shop):
+        with pytest.raises(AssertionError, match="shop is running"):
+            await run_root(shop)
+        assert (await shop.start_child(actor_child("till", Fragile))).alive
