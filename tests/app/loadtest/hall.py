@@ -21,7 +21,7 @@ from wsproto.events import (
     Request,
     TextMessage,
 )
-from wsproto.utilities import RemoteProtocolError
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 
@@ -128,10 +128,12 @@ class Hall:
                 await self._send(connection, stream, each)
 
     async def _send(self, connection: WSConnection, stream: trio.abc.Stream, event: Event) -> None:
-        data = connection.send(event)
-        step = self._piece or len(data)
+        """Send it, unless one of the two has said goodbye already."""
+        gone = (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
         async with self._sending:
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            with suppress(*gone):
+                data = connection.send(event)
+                step = self._piece or len(data)
                 for at in range(0, len(data), step):
                     await stream.send_all(data[at : at + step])
                 if isinstance(event, CloseConnection):
