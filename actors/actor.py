@@ -69,7 +69,11 @@ class Actor(Generic[M]):
 
     attempts: ClassVar[int] = ATTEMPTS_MAX
     """With a stash: a message in whose handling so many lives crashed is quarantined. 1 retries
-    nothing: then a message is handled at most once; else it may be handled in part before."""
+    nothing: then a message is handled at most once; else it may be handled in part before.
+
+    Each of these crashes counts for the `Intensity` of its supervisor: one that is to outlive some
+    poisoned messages in a row allows so many restarts for each of them.
+    """
 
     traps_links: ClassVar[bool] = False
     """Whether the crash of a linked actor comes to `handle_down` instead of crashing this one."""

@@ -123,8 +123,9 @@ class Child(Lifeline):
                 self.was_cancelled = True
             else:
                 self.escalation = rest
-        if self._scope.cancelled_caught and self.error is None:
-            self.error = self._why_cancelled()
+        if self.error is None:
+            # One that was told to crash, and made of it an end in peace, has crashed all the same.
+            self.error = self._why_cancelled() if self._scope.cancelled_caught else self.imposed
         self._report()
         if beyond is not None:
             raise beyond

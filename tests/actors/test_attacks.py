@@ -296,3 +296,22 @@ async def test_a_dynamic_supervisor_does_not_run_twice_at_a_time() -> None:
         with pytest.raises(AssertionError, match="shop is running"):
             await run_root(shop)
         assert (await shop.start_child(actor_child("till", Fragile))).alive
+
+
+async def test_a_child_that_swallows_its_crash_has_crashed_all_the_same(journal: Journal) -> None:
+    """A transient one would have been gone for good."""
+    lives: list[Lifeline] = []
+
+    async def live(life: Lifeline) -> None:
+        lives.append(life)
+        life.ready()
+        with suppress(trio.Cancelled):
+            await life.stop_requested.wait()
+
+    error = Boom()
+    async with running(ChildSpec("deaf", live, Restart.TRANSIENT), System(journal.emit)):
+        lives[0].crash(error)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(lives) == 2
+    (crashed,) = journal.told("actor.crashed")
+    assert crashed["error"] is error
