@@ -14,7 +14,8 @@ it reads them again and asks what the time went into.
   such sleep is short, and a blocking call is told by its length: of `n` sleeps, at most `n - 1`
   switch intervals are forgiven. (Two for each: timers are late at times.)
 
-So a busy machine fails no test, and neither does a busy thread beside the loop. What is not seen:
+So a busy machine fails no test, and neither does a busy thread beside the loop. A step that waited
+is blamed only if it was seen waiting, and not for the thread it had just started. What is not seen:
 calls that block for less than two switch intervals each (10 ms), however many; a longer one in a
 step that has waited for the interpreter's lock again and again; time between steps (trio's own,
 other instruments); and, anywhere but on Linux, all that is not computing. Time that a hypervisor
@@ -234,9 +235,12 @@ class StepWatch(trio.abc.Instrument):
         spent = self._meter.spent()
         computed_s = spent.computed_s - self._collected_s
         waited_s = spent.waited_s(sys.getswitchinterval())
-        if computed_s + waited_s > self._limit_s and len(self.blocked) < BLOCKED_MAX:
-            step, calls = self._seen
-            calls = calls if step == self._step else ()
+        step, calls = self._seen
+        calls = calls if step == self._step else ()
+        too_long = computed_s > self._limit_s or (
+            computed_s + waited_s > self._limit_s and _is_a_call_that_blocks(calls)
+        )
+        if too_long and len(self.blocked) < BLOCKED_MAX:
             self.blocked.append(BlockedStep(task.name, computed_s, waited_s, calls))
 
     def _collecting(self, phase: str, _info: dict[str, int]) -> None:
@@ -263,6 +267,16 @@ class StepWatch(trio.abc.Instrument):
         """The number of the step that runs for so long already that it may be too long, or 0."""
         long = time.perf_counter() - self._meter.wall_s > self._limit_s / 2
         return self._step if self._running and long else 0
+
+
+def _is_a_call_that_blocks(calls: tuple[str, ...]) -> bool:
+    """Whether a step that was seen here waited for something that is its own affair.
+
+    Not so one that nobody saw, or that was starting a thread: then it was a thread that waited for
+    a processor, the one that looks or the new one, which the step awaits in Python's `start`.
+    """
+    starts_thread = any("threading.py" in call and "Thread.start" in call for call in calls)
+    return bool(calls) and not starts_thread
 
 
 def _calls(frame: FrameType | None) -> tuple[str, ...]:

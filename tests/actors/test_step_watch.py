@@ -21,6 +21,7 @@ from actors.step_watch import (
     Spent,
     StepLimit,
     StepWatch,
+    _is_a_call_that_blocks,
     run_watched,
 )
 
@@ -206,3 +207,21 @@ async def test_a_test_can_have_a_limit_of_its_own() -> None:
     """It says so in its marker, with the reason."""
     compute(STEP_LIMIT.seconds * 2)
     await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [(), ("app/a.py:1 in work", "/usr/lib/threading.py:964 in Thread.start")],
+)
+def test_a_wait_for_a_processor_is_nobodys_fault(calls: tuple[str, ...]) -> None:
+    """Nobody saw the step wait, or it waited for a thread to begin."""
+    assert not _is_a_call_that_blocks(calls)
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [("app/a.py:1 in work", "/usr/lib/threading.py:320 in Condition.wait"), ("a.py:1 in start",)],
+)
+def test_a_wait_that_was_seen_is_blamed(calls: tuple[str, ...]) -> None:
+    """Whatever else it waited for is its own affair."""
+    assert _is_a_call_that_blocks(calls)
