@@ -97,6 +97,7 @@ def _draw_over_time(canvas: Canvas, summary: Summary, top: float, bottom: float)
     _title(canvas, axes, "latency over time")
     for tick in ticks:
         _tick_left(canvas, axes, tick, _round(tick))
+    _ground(canvas, axes)
     for second in _steps(plan.duration_s, 10):
         _tick_below(canvas, axes, second, f"{second:g} s")
     for place, name in enumerate(_LINES):
@@ -133,6 +134,7 @@ def _draw_histogram(canvas: Canvas, summary: Summary, top: float, bottom: float)
     _title(canvas, axes, "deliveries by latency")
     for share in _steps(highest * _HEADROOM, 5):
         _tick_left(canvas, axes, share, f"{share * 100:g} %")
+    _ground(canvas, axes)
     for tick in ticks:
         _tick_below(canvas, axes, tick, _round(tick))
     for bar, count in bars.items():
@@ -150,10 +152,13 @@ def _title(canvas: Canvas, axes: _Axes, said: str) -> None:
     canvas.text((axes.left, axes.top - 12), said, "text", "start")
 
 
+def _ground(canvas: Canvas, axes: _Axes) -> None:
+    canvas.line([(axes.left, axes.bottom), (axes.right, axes.bottom)], "text", 1)
+
+
 def _tick_left(canvas: Canvas, axes: _Axes, value: float, said: str) -> None:
     height = axes.bottom - axes.y(value) * (axes.bottom - axes.top)
-    ink = "grid" if height < axes.bottom else "text"
-    canvas.line([(axes.left, height), (axes.right, height)], ink, 1)
+    canvas.line([(axes.left, height), (axes.right, height)], "grid", 1)
     canvas.text((axes.left - 8, height + 4), said, "text", "end")
 
 
