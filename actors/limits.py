@@ -18,8 +18,9 @@ START_S: Final = 60.0
 # OTP's five seconds for a worker to finish in peace before it is cancelled.
 SHUTDOWN_S: Final = 5.0
 
-# A message that ended three lives of its actor is the cause, not the victim.
-ATTEMPTS_MAX: Final = 3
+# A message in whose handling two lives ended is the cause, not the victim. Each of them was also a
+# failure to its supervisor, which forgives three: poison alone does not make it give up.
+ATTEMPTS_MAX: Final = 2
 
 # Quarantined messages kept for somebody to look at: as many as a person reads; all are counted.
 QUARANTINE_KEPT: Final = 100

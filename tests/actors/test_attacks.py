@@ -84,6 +84,7 @@ class Unlucky(Actor[int]):
     """Crashes with each message, after a while in which others come."""
 
     stash = True
+    attempts = 3
     capacity = 4
 
     async def handle(self, message: int, reply: Reply) -> None:
@@ -162,6 +163,7 @@ class Brief(Actor[object]):
     """Ends in peace after each message, and takes its time for that."""
 
     stash = True
+    attempts = 3
 
     async def handle(self, message: object, reply: Reply) -> None:
         """End."""
@@ -214,6 +216,7 @@ class Stashing(Fragile):
     """The same, with a stash."""
 
     stash = True
+    attempts = 3
 
 
 @pytest.mark.parametrize("kind", [Fragile, Stashing])
@@ -258,6 +261,7 @@ class Haunted(Actor[str]):
     """Has a task that sets a timer when it is cancelled, after the actor has ended."""
 
     stash = True
+    attempts = 3
     runs_tasks = True
     heard: ClassVar[list[str]] = []
 

@@ -34,6 +34,7 @@ class Stasher(Doer):
     """A doer with a stash. A message may crash three lives."""
 
     stash = True
+    attempts = 3
     overflow = Overflow.BLOCK
 
 

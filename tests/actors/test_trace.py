@@ -229,6 +229,7 @@ class Lasting(Actor[str]):
     """One that notes the trace of what it does, through all its lives."""
 
     stash = True
+    attempts = 3
     seen: ClassVar[list[tuple[str, object]]]
 
     async def started(self) -> None:

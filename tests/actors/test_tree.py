@@ -129,6 +129,7 @@ class Stashing(Doer):
     """A doer that can be virtual."""
 
     stash = True
+    attempts = 3
 
 
 async def test_places_where_nothing_lives_are_shown(
