@@ -147,8 +147,9 @@ GATEWAY_CALL_S: Final = 10.0
 # Seconds that a caller waits for a purchase: a charge and one look-up, with room for the database.
 CHECKOUT_S: Final = 25.0
 
-# Seconds between two look-ups of a lost answer, doubling from the first to the last: soon enough
-# for a buyer who stayed, seldom enough for a provider that is down.
+# Seconds between two look-ups of a lost answer, and charges where nothing was found, doubling from
+# the first to the last: soon enough for a buyer who stayed, seldom enough for a provider that is
+# down.
 HOLD_FIRST_S: Final = 1.0
 HOLD_CEILING_S: Final = 10.0
 

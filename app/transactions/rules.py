@@ -8,10 +8,14 @@ provider has said that no money moved and none will.
                      accepted ── CHARGE ──┬─ approved ───────────────► CAPTURE
                                  ▲        ├─ declined ───────────────► DECLINE
          found open ── RESUME ───┘        ├─ cancelled by another ───► EXPIRE
-          (not overdue)   not found       └─ lost ─► LOOK_UP ─ not found, lost ─► HOLD
-                                                        ▲                          │
-         found open ─────────────────► CANCEL ◄─────────┼──── overdue ─────────────┤
-          (overdue)                      └─ lost ─► HOLD└──── not yet ─────────────┘
+          (not overdue)  ▲ not found      └─ lost ─► LOOK_UP ─ not found, lost ─► HOLD
+                         │                                                         │
+                         └─────────────────────────── not yet ─────────────────────┤
+         found open ─────────────────► CANCEL ◄────── overdue ─────────────────────┘
+          (overdue)                      └─ lost ─► HOLD
+
+A charge that is not found may still be on its way, or lost for good. So it is waited for, and then
+made again, under the same attempt: whichever arrives first counts, and the other tells the same.
 """
 
 from collections.abc import Mapping
@@ -39,7 +43,7 @@ class Step(StrEnum):
     # Ask the provider.
     CHARGE = "charge"
     LOOK_UP = "look_up"
-    RESUME = "resume"  # a look-up by someone who did not charge: nothing found means charge again
+    RESUME = "resume"  # a look-up when no charge is under way: nothing found means charge again
     CANCEL = "cancel"
     # Settle: the transaction is over.
     CAPTURE = "capture"
@@ -89,7 +93,7 @@ def first_step(*, fresh: bool, overdue: bool) -> Step:
 
 def step_after_hold(*, overdue: bool) -> Step:
     """What to ask once a wait is over."""
-    return Step.CANCEL if overdue else Step.LOOK_UP
+    return Step.CANCEL if overdue else Step.RESUME
 
 
 def fact_of(outcome: Outcome | NotFound) -> Fact:

@@ -93,8 +93,9 @@ def test_where_to_begin(fresh: bool, overdue: bool, step: Step) -> None:  # noqa
 
 
 def test_after_a_wait() -> None:
-    """The provider is asked again until the reservation has run out; then it is told to stop."""
-    assert step_after_hold(overdue=False) is Step.LOOK_UP
+    """A charge that was lost is made again until the reservation has run out; then none may be."""
+    assert step_after_hold(overdue=False) is Step.RESUME
+    assert NEXT[Step.RESUME][Fact.NOT_FOUND] is Step.CHARGE
     assert step_after_hold(overdue=True) is Step.CANCEL
 
 
