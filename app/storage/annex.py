@@ -148,6 +148,22 @@ class Annex:
         thread.post(fn, args)
 
 
+async def end_with_annex(life: Lifeline, down: AnnexDown) -> None:
+    """Let a driver end with the annex, and not by a crash of its own, which would be one too many.
+
+    Whoever restarts the annex stops the drivers first: that is waited for. Only where nobody does,
+    since they wait for this driver to be ready, the driver fails too.
+
+    Args:
+        life: the driver's.
+        down: how it learned of the end.
+    """
+    with trio.move_on_after(2 * ANNEX_STOP_S):
+        await life.stop_requested.wait()
+        return
+    raise down
+
+
 class _Thread:
     """One life of the thread: its loop, what runs on it, and the way there and back.
 
@@ -196,7 +212,8 @@ class _Thread:
         await self._stop.wait()
         self._take_calls()
         for call in tuple(self._running):
-            self._cancel(call)
+            if not call.cancelled:  # else it has begun to clean up, and is to finish that
+                self._cancel(call)
         if self._running:
             await asyncio.wait(self._running.values(), timeout=ANNEX_STOP_S)
 

@@ -38,7 +38,7 @@ from app.limits import (
     WRITE_ATTEMPTS_MAX,
     WRITE_RETRY_S,
 )
-from app.storage.annex import Annex
+from app.storage.annex import Annex, end_with_annex
 from app.storage.connections import ReadConnection, SessionConnection, WriteConnection
 from app.storage.errors import AnnexDown, StorageDown
 from app.storage.place import place_of
@@ -158,8 +158,8 @@ class Database:
             life.on_stop(scope.cancel)
             try:
                 await self._annex.call(self._keep_pool, life.ready)
-            except AnnexDown:
-                await life.stop_requested.wait()  # it goes with the annex, and comes back with it
+            except AnnexDown as down:
+                await end_with_annex(life, down)
 
     async def read(self, fn: Callable[[ReadConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
         """Run `fn(connection, *args)` in one REPEATABLE READ, READ ONLY atomic block.

@@ -43,7 +43,7 @@ from app.limits import (
     BUS_SILENCE_S,
     BUS_SUBSCRIPTIONS_MAX,
 )
-from app.storage.annex import Annex
+from app.storage.annex import Annex, end_with_annex
 from app.storage.errors import AnnexDown
 from app.storage.place import place_of
 from channels.broker import BusMessage, OnBusMessage
@@ -135,8 +135,8 @@ class RedisBus:
             life.ready()
             try:
                 await self._annex.call(self._listen_forever)
-            except AnnexDown:
-                await life.stop_requested.wait()  # it goes with the annex, and comes back with it
+            except AnnexDown as down:
+                await end_with_annex(life, down)
 
     def attach(self, on_message: OnBusMessage) -> None:
         """Say where messages go. Once, before anything else."""
@@ -185,12 +185,15 @@ class RedisBus:
 
     async def _publish(self, messages: Sequence[BusMessage]) -> None:
         """Send messages, in order among all callers."""
+        client = self._client
+        if client is None:  # asked before the lock, which may be of an earlier loop
+            raise BusDown(f"Redis at {self.place} has no listener")
         async with asyncio.timeout(BUS_ANSWER_S), self._publishing:
-            if self._client is None:
-                raise BusDown(f"Redis at {self.place} has no listener")
             for start in range(0, len(messages), BUS_PIPELINE_MAX):
+                if self._client is not client:
+                    raise BusDown(f"Redis at {self.place} has another listener")
                 batch = messages[start : start + BUS_PIPELINE_MAX]
-                async with self._client.pipeline(transaction=False) as pipeline:
+                async with client.pipeline(transaction=False) as pipeline:
                     for channel, data in batch:
                         pipeline.publish(channel, data)
                     await pipeline.execute()
@@ -253,6 +256,14 @@ class RedisBus:
                 pause = min(2 * pause, BUS_BACKOFF_CEILING_S)
         finally:
             client, self._client = self._client, None
+            await self._close(client)
+
+    async def _close(self, client: redis.asyncio.Redis) -> None:
+        """Close all connections: after the batch under way, which would leave its own behind."""
+        try:
+            async with asyncio.timeout(BUS_CLOSE_S), self._publishing:
+                await client.aclose()
+        except _DOWN:
             with suppress(*_DOWN):
                 async with asyncio.timeout(BUS_CLOSE_S):
                     await client.aclose()

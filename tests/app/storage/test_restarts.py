@@ -1,17 +1,21 @@
 """The thread of the drivers ends by itself, or a driver does: what comes back, and what is left."""
 
 import asyncio
+import gc
+import socket
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 import pytest
 import trio
 
-from actors import ChildSpec, Strategy, Supervisor, System, running
+from actors import ChildSpec, StartFailed, Strategy, Supervisor, System, run_root, running
 from actors.testing import crash
 from app.storage import Annex, AnnexDown, Database, ReadConnection, load_queries
 from app.storage.redis import RedisBus
+from channels.errors import BusDown
 
 pytestmark = pytest.mark.servers
 
@@ -114,3 +118,50 @@ async def test_drivers_wait_for_the_annex_to_come_back(database_url: str, valkey
         nursery.start_soon(ask)
         await held.wait()
         await storage.crash("annex", "annex", "drivers", "database", "bus")
+
+
+async def test_a_start_that_loses_the_annex_fails(
+    valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not wait for a driver that waits for the annex, which nobody restarts meanwhile."""
+    monkeypatch.setattr("app.storage.annex.ANNEX_STOP_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none"
+        storage = Storage(url, valkey_url)
+
+        async def crash_once_connecting() -> None:
+            while not storage.annex.statistics().calls_waiting:
+                await trio.lowlevel.checkpoint()
+            crash(storage.system, "storage/annex", ValueError("a crash on purpose"))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(crash_once_connecting)
+            with trio.fail_after(20), pytest.raises(StartFailed):
+                await run_root(storage.supervisor(), system=storage.system)
+
+
+@pytest.mark.parametrize("part", ["annex", "drivers/bus"])
+async def test_a_batch_under_way_leaves_no_connection_behind(
+    part: str, database_url: str, valkey_url: str
+) -> None:
+    """Nor does a connection that is being made just then: the collector would tell of it."""
+    storage = Storage(database_url, valkey_url)
+    restarts = ["annex", "drivers", "database", "bus"] if part == "annex" else ["bus"]
+
+    async def publish() -> None:
+        while True:
+            with suppress(BusDown):
+                await storage.bus.publish([("restarts", b"x" * 1000)] * 2000)
+            await trio.lowlevel.checkpoint()
+
+    async with running(storage.supervisor(), storage.system), trio.open_nursery() as nursery:
+        nursery.start_soon(publish)
+        nursery.start_soon(publish)
+        for _ in range(3):
+            sent = storage.bus.statistics().published
+            with trio.fail_after(20):
+                while storage.bus.statistics().published == sent:
+                    await trio.lowlevel.checkpoint()
+            await storage.crash(part, *restarts)
+        nursery.cancel_scope.cancel()
+    await trio.to_thread.run_sync(gc.collect)
