@@ -7,6 +7,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,9 @@ PATIENCE_S: Final = 45.0
 
 # Whose children come and go with clients and purchases: their starts say nothing of restarts.
 _CROWDS: Final = frozenset({"connections", "channels", "checkouts", "transactions"})
+
+# Where the node is in its tree.
+NODE: Final = "agio/node"
 
 # Where no client gets its own port from: a client that finds the server away cannot take its port.
 _PORTS: Final = range(20_000, 30_000)
@@ -99,12 +103,27 @@ class Live:
         """Wait until this holds; looked at after each event that it tells."""
         await self.telemetry.news.until(holds, what)
 
+    async def more_events(self, count: int) -> None:
+        """Wait until it has told so many more."""
+        due = len(self.telemetry.told) + count
+        await self.until(lambda: len(self.telemetry.told) >= due, f"{count} events")
+
     # Its parts.
 
     def crash(self, path: str) -> int:
-        """End the life at a place below `agio/node`. Returns where in `told` that was."""
-        crash(self.system, f"agio/node/{path}".removesuffix("/"), Boom(path))
-        return len(self.telemetry.told)
+        """End the life at a place below `agio/node`. Returns where in `told` that was.
+
+        Args:
+            path: of the place; one that ends in `/*` means the first that lives there.
+        """
+        mark = len(self.telemetry.told)
+        crash(self.system, self.places(path)[0], Boom(path))
+        return mark
+
+    def places(self, path: str) -> list[str]:
+        """The whole paths of what lives at such a place now."""
+        whole = f"{NODE}/{path}".removesuffix("/")
+        return [at for at, _ in self.system.lives() if fnmatch(at, whole)]
 
     def starts_since(self, mark: int) -> Counter[str]:
         """Parts of the node that started since then, as `supervisor/child`, and how often."""
@@ -123,7 +142,7 @@ class Live:
         tree = self.system.tree(children_max=100)
         assert tree is not None, "the tree runs"
         return any(
-            at == f"agio/node/{path}" and vitals.state == "running" for at, vitals in tree.walk()
+            at == f"{NODE}/{path}" and vitals.state == "running" for at, vitals in tree.walk()
         )
 
     def resting(self) -> list[str]:
@@ -136,10 +155,14 @@ class Live:
 
     # As its clients see it.
 
+    async def listens(self) -> None:
+        """Wait until its port is open."""
+        await self.until(lambda: self.is_up("service/listener"), "the port to be open")
+
     async def dial(self) -> trio.SocketStream:
         """A connection to its port, once it listens."""
         while True:
-            await self.until(lambda: self.is_up("service/listener"), "the port to be open")
+            await self.listens()
             try:
                 return await trio.open_tcp_stream("127.0.0.1", self.port)
             except OSError:
@@ -154,11 +177,11 @@ class Live:
         finally:
             client.close()
 
-    def metric(self, name: str) -> float:
-        """One of its numbers."""
+    def hub(self) -> dict[str, float]:
+        """The numbers of its hub, as it is scraped."""
         lines = self.telemetry.metrics.render()[0].decode().splitlines()
-        (value,) = [line.split()[1] for line in lines if line.split()[0] == name]
-        return float(value)
+        told = (line.split() for line in lines if line.startswith("agio_hub_"))
+        return {name.removeprefix("agio_hub_"): float(value) for name, value in told}
 
 
 @asynccontextmanager

@@ -4,12 +4,16 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import trio
+from wsproto.utilities import LocalProtocolError
 
+from app.sales import store as sales
+from app.sales.model import SaleView
+from app.storage import Database
 from channels.serializer import Envelope
 from channels.testing import Client, ConnectionEnded
 from tests.e2e.server import token
 from tests.faults.http import Http, Lost
-from tests.faults.live import Live, News
+from tests.faults.live import PATIENCE_S, Live, News
 
 TOPIC: Final = "sale:demo"
 LISTING: Final = "demo-poster"
@@ -18,7 +22,12 @@ STOCK: Final = 500
 # What a client does about an answer that it was not given: asks again with the same key.
 LOST: Final[dict[str, Any]] = {"code": "lost", "retryable": True}
 
-_BROKEN: Final = (ConnectionEnded, trio.BrokenResourceError, trio.ClosedResourceError)
+_BROKEN: Final = (
+    ConnectionEnded,
+    LocalProtocolError,  # it is being closed
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+)
 
 
 class _Line(trio.abc.Stream):
@@ -83,9 +92,11 @@ class Member:
         """Wait until it is a member."""
         await self.news.until(lambda: self._client is not None, "a join")
 
-    async def told(self, stock: int) -> None:
-        """Wait until it was told that so many are left."""
-        await self.news.until(lambda: stock in self.stocks[-1:], f"a stock of {stock}")
+    async def saw_it_all(self, sold: int) -> None:
+        """It is told of each purchase once, in order, whatever it missed meanwhile."""
+        left = STOCK - sold
+        await self.news.until(lambda: left in self.stocks[-1:], f"a stock of {left}")
+        assert list(range(STOCK - 1, left - 1, -1)) == self.stocks
 
     async def buy(self, key: str) -> dict[str, Any]:
         """What one push is answered; `LOST` where it is not."""
@@ -96,10 +107,10 @@ class Member:
         try:
             ref = await client.push(TOPIC, "checkout", {**order, "idempotency_key": key})
         except _BROKEN:
-            return LOST
+            self._part()
         if self._client is not client:
             return LOST
-        self._answers[ref] = None
+        self._answers.setdefault(ref)  # it may have been answered already
         await self.news.until(lambda: self._answers[ref] is not None, f"an answer to {key}")
         return self._answers.pop(ref) or LOST
 
@@ -121,8 +132,8 @@ class Member:
         payload: Any = message.payload
         if message.event == "phx_reply" and message.ref == self._join_ref:
             await self._take_join(client, payload["status"], payload["response"])
-        elif message.event == "phx_reply" and message.ref in self._answers:
-            self._answers[message.ref] = payload["response"]
+        elif message.event == "phx_reply" and message.ref is not None:
+            self._answers[str(message.ref)] = payload["response"]
         elif message.event == "phx_error":
             self._part()
             await self._join(client)
@@ -164,3 +175,22 @@ async def buy(http: Http, key: str) -> dict[str, Any]:
     assert answer.status != 500, f"a fault: {answer.body!r}"
     told: dict[str, Any] = answer.json()
     return told
+
+
+# What must hold in the end ------------------------------------------------------------------------
+
+
+async def nothing_waits(node: Live) -> None:
+    """All that was offered to clients is accounted for, and nothing stays in an outbox for ever."""
+    with trio.fail_after(PATIENCE_S):
+        while (hub := node.hub())["queued"]:
+            await trio.lowlevel.checkpoint()
+    counted = hub["delivered_total"] + hub["dropped_total"] + hub["disconnected_total"]
+    assert hub["offered_total"] == counted
+
+
+async def stock_left(database: Database) -> int:
+    """What the database says."""
+    view = await database.read(sales.view, "demo", "demo")
+    assert isinstance(view, SaleView), view
+    return next(each.stock for each in view.listings if each.id == LISTING)
