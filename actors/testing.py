@@ -31,8 +31,28 @@ from actors.call import NO_REPLY, Reply
 from actors.host import actor_child
 from actors.ref import Down
 from actors.root import running
+from actors.seeded import explore, run_seeded, under_seeds
 from actors.spec import ChildSpec, Lifeline, Restart
+from actors.step_watch import LoopBlocked, StepLimit, run_watched
 from actors.system import Living, System
+
+__all__ = [
+    "PATIENCE_S",
+    "CrashPlan",
+    "LoopBlocked",
+    "PlannedCrash",
+    "Probe",
+    "StepLimit",
+    "crash",
+    "explore",
+    "life_at",
+    "probing",
+    "run_seeded",
+    "run_watched",
+    "running",
+    "under_seeds",
+    "virtual_clock",
+]
 
 T = TypeVar("T")
 A = TypeVar("A", bound=Actor[Any])
