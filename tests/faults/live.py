@@ -20,6 +20,7 @@ from app.config import Settings
 from app.ledger.service import Ledger
 from app.main import Tree
 from app.storage import Annex, Database, ReadConnection, WriteConnection, load_queries
+from app.storage.embedded import StateFolder
 from app.telemetry import Telemetry
 from app.telemetry.log import configure
 from tests.e2e.server import TOKEN_SECRET, token
@@ -88,12 +89,12 @@ class Live:
         telemetry: what it told.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, state: StateFolder | None = None) -> None:
         self.telemetry = Telling()
         self.system = System(self.telemetry.emit, chance=random.Random(1))
         self.port = settings.port
         self.urls: list[str] = []
-        self._tree = Tree(settings, self.telemetry, None, lambda url, _: self.urls.append(url))
+        self._tree = Tree(settings, self.telemetry, state, lambda url, _: self.urls.append(url))
 
     async def run(self, stop: trio.Event, task_status: trio.TaskStatus[object]) -> None:
         """Run its tree until `stop`."""
@@ -203,7 +204,19 @@ async def live(
         token_secret=TOKEN_SECRET,
         pool_size=8,
     )
-    node = Live(settings)
+    async with _served(Live(settings)) as node:
+        yield node
+
+
+@asynccontextmanager
+async def live_with_servers(state: StateFolder) -> AsyncIterator[Live]:
+    """A running node with a PostgreSQL and a Valkey of its own, as `agio up` has them."""
+    async with _served(Live(Settings(port=_free_port(), token_secret=TOKEN_SECRET), state)) as node:
+        yield node
+
+
+@asynccontextmanager
+async def _served(node: Live) -> AsyncIterator[Live]:
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         with trio.fail_after(PATIENCE_S):
