@@ -295,7 +295,7 @@ class Ref(Generic[M]):
 
     def census(self, children_max: int) -> tuple[tuple[Vitals, ...], int]:
         """An actor has no children."""
-        return (), 0 * children_max
+        return (), 0
 
     def mail(self) -> MailboxStatistics:
         """Its mailbox."""

@@ -127,9 +127,9 @@ class Supervision:
 
     async def add(self, spec: ChildSpec, nursery: trio.Nursery) -> Any:
         """Start a child after all others."""
-        if any(slot.spec.id == spec.id for slot in self.slots):
-            child = self.slot(spec.id).child
-            raise AlreadyStarted(spec.id, None if child is None else child.value)
+        there = next((slot for slot in self.slots if slot.spec.id == spec.id), None)
+        if there is not None:
+            raise AlreadyStarted(spec.id, None if there.child is None else there.child.value)
         slot = Slot(spec)
         self.slots.append(slot)
         try:
@@ -222,12 +222,12 @@ class Supervision:
 
     def _let_go(self) -> None:
         """The run is over: nobody waits any more for what it would have done."""
+        for command in self._commands:
+            command.give_up()
         for slot in self.slots:
             if slot.child is not None:
                 slot.end()
             slot.dissolve()
-        for command in self._commands:
-            command.give_up()
 
     async def _start(self, slot: Slot, nursery: trio.Nursery) -> None:
         """Start one child and wait until it is ready, has ended, or no longer matters."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from actors import (
@@ -26,6 +27,7 @@ from actors import (
     Reply,
     Restart,
     RestartIntensityExceeded,
+    Supervisor,
     System,
     VirtualActors,
     actor_child,
@@ -319,3 +321,45 @@ async def test_a_child_that_swallows_its_crash_has_crashed_all_the_same(journal:
         assert len(lives) == 2
     (crashed,) = journal.told("actor.crashed")
     assert crashed["error"] is error
+
+
+class Bequest:
+    """A legacy that cannot be dissolved, against the contract."""
+
+    def dissolve(self) -> None:
+        """Raise."""
+        raise Boom("dissolved")
+
+
+async def test_who_asked_is_told_though_a_legacy_cannot_be_dissolved() -> None:
+    """The fault comes out of the run, and nobody waits for what it would have done."""
+    go_on, told = trio.Event(), list[str]()
+
+    async def leave(life: Lifeline) -> None:
+        life.legacy = Bequest()
+        life.ready()
+        await life.stop_requested.wait()
+        await go_on.wait()
+
+    tree, life = Supervisor("sup", [ChildSpec("a", leave)]), Lifeline()
+
+    async def run() -> None:
+        with pytest.raises(Boom, match="dissolved"):
+            await tree.run(life)
+
+    async def ask() -> None:
+        with pytest.raises(ActorDown):
+            await tree.terminate_child("a")
+        told.append("down")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        await trio.testing.wait_all_tasks_blocked()
+        life.request_stop()
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        go_on.set()
+        with trio.fail_after(5):
+            await trio.testing.wait_all_tasks_blocked()
+        assert told == ["down"]

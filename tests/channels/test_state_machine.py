@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from channels.limits import ENDING_MAX, Limits
 from channels.serializer import Envelope
@@ -139,8 +140,9 @@ async def test_a_duplicate_join_is_answered_before_the_old_channel_closes(
     assert script.ended == [("room:1", "replaced")]
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_joins_that_wait_for_a_goodbye_are_bounded(client: Client) -> None:
+async def test_joins_that_wait_for_a_goodbye_are_bounded(
+    client: Client, autojump_clock: MockClock
+) -> None:
     """Each waits for the end of all before it, so a burst of them must not grow as its square."""
     await client.join("room:1")
     await client.assert_reply(await client.push("room:1", "goodbye", {"do": "hang"}))
@@ -151,6 +153,7 @@ async def test_joins_that_wait_for_a_goodbye_are_bounded(client: Client) -> None
     assert await client.received() == [
         reply(f"j{last}", f"j{last}", "room:1", refused, "error"),
     ]
+    assert autojump_clock.current_time() == 0, "the goodbye goes on"
 
 
 async def test_a_refused_duplicate_join_still_closes_the_old_channel(client: Client) -> None:
