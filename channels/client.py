@@ -5,11 +5,12 @@ from typing import Any, Protocol
 
 from channels.broker import Broker
 from channels.channel import Body, Reply
+from channels.form import Form
 from channels.hub import Hub
 from channels.limits import Limits
 from channels.outbox import Outbox
 from channels.protocol import Membership
-from channels.serializer import Envelope, Ref, Serializer
+from channels.serializer import Envelope, Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Client(Protocol):
     """The connection, as a channel's host sees it."""
 
     assigns: Any
-    serializer: type[Serializer]
+    form: Form
     outbox: Outbox
     hub: Hub
     broker: Broker

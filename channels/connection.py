@@ -23,7 +23,8 @@ from channels.broker import Broker
 from channels.channel import CRASHED, KICKED, LEFT, REPLACED, Body, Reply
 from channels.client import Ended
 from channels.errors import MalformedMessage
-from channels.frames import TEXT, message_frame
+from channels.form import Form
+from channels.frames import TEXT
 from channels.host import ChannelHost
 from channels.hub import Hub
 from channels.limits import ENDING_MAX, Limits
@@ -41,7 +42,7 @@ from channels.protocol import (
     SocketState,
 )
 from channels.router import Router
-from channels.serializer import Envelope, Ref, Serializer
+from channels.serializer import Envelope, Ref
 from channels.verdict import BUG, MALFORMED, Verdict
 
 Broadcast: TypeAlias = Callable[[str, str, Body], None]
@@ -84,7 +85,7 @@ class Connection:
     def __init__(
         self,
         assigns: Any,
-        serializer: type[Serializer],
+        form: Form,
         outbox: Outbox,
         nursery: trio.Nursery,
         around: Surroundings,
@@ -94,14 +95,14 @@ class Connection:
 
         Args:
             assigns: who it is, as the application's `connect` said.
-            serializer: of the version of the protocol that it speaks.
+            form: how it is written to.
             outbox: where what it is sent goes.
             nursery: where its channels' supervisor runs, and what a join has to wait for.
             around: what it shares.
             life: the client's, of which the channels are a part.
         """
         self.assigns = assigns
-        self.serializer = serializer
+        self.form = form
         self.outbox = outbox
         self.hub = around.hub
         self.broker = around.broker
@@ -194,13 +195,13 @@ class Connection:
 
     def send(self, join_ref: Ref, ref: Ref, topic: str, event: str, payload: Body) -> None:
         """Send one message to the client."""
-        self._send(self.serializer.encode(join_ref, ref, topic, event, payload))
+        self._send(self.form.serializer.encode(join_ref, ref, topic, event, payload))
 
     def reply(self, join_ref: Ref, push: Envelope, reply: Reply) -> None:
         """Answer a frame of the client, if it wants an answer."""
         if push.ref is not None:
             self._send(
-                self.serializer.encode_reply(
+                self.form.serializer.encode_reply(
                     join_ref, push.ref, push.topic, reply.status, reply.response
                 )
             )
@@ -255,13 +256,13 @@ class Connection:
         if message is None:
             self.hub.drop()  # the client's version has no form for it
         else:
-            self.hub.push(self.outbox, message_frame(message))
+            self.hub.push(self.outbox, self.form.frame(message))
 
     def _decode(self, data: bytes | str, opcode: int) -> Envelope:
         if opcode == TEXT:
-            return self.serializer.decode(data)
+            return self.form.serializer.decode(data)
         assert isinstance(data, bytes), "binary messages are bytes"
-        return self.serializer.decode_binary(data)
+        return self.form.serializer.decode_binary(data)
 
     # The acts.
 
@@ -313,8 +314,8 @@ class Connection:
 
     def _begin(self, envelope: Envelope, _membership: Membership | None) -> None:
         """Start a join; what there is of this topic gives way."""
-        make = self._around.router.route(envelope.topic)
-        assert make is not None, "only topics that have a route get here"
+        route = self._around.router.route(envelope.topic)
+        assert route is not None, "only topics that have a route get here"
         if len(self._hosts) >= self._hosts_max:
             self._reply(envelope, Reply.error(TOO_MANY))
             return
@@ -324,7 +325,7 @@ class Connection:
             host.abandon(REPLACED)
         self._serial += 1
         # Not named by its topic, which is its members' and not for logs and pictures of the tree.
-        host = ChannelHost(f"channel-{self._serial}", membership, make, self)
+        host = ChannelHost(f"channel-{self._serial}", membership, route, self)
         self._hosts[membership] = host
         self._nursery.start_soon(self._start, host, before)
 

@@ -10,11 +10,10 @@ However the actor ends, its connection is told exactly once (`channel_ended`), a
 subscriptions are gone.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 import trio
 
@@ -27,7 +26,6 @@ from channels.channel import (
     STOPPED,
     Body,
     Channel,
-    ChannelFactory,
     InResult,
     Joined,
     JoinRefused,
@@ -39,9 +37,11 @@ from channels.channel import (
 )
 from channels.client import Client, Ended
 from channels.errors import IllegalResult
-from channels.hub import Subscription
+from channels.host_socket import HostSocket
 from channels.limits import MAILBOX_CAPACITY
+from channels.members import Subscription
 from channels.protocol import BUSY, Membership
+from channels.router import Route
 from channels.serializer import Envelope
 
 
@@ -88,8 +88,8 @@ class ChannelHost(Actor[HostMessage]):
         "_early",
         "_failure",
         "_join_scope",
-        "_make",
         "_registered",
+        "_route",
         "_socket",
         "_subscription",
         "answered",
@@ -106,7 +106,7 @@ class ChannelHost(Actor[HostMessage]):
         self,
         id: str,  # noqa: A002 - a child's own word
         membership: Membership,
-        make: ChannelFactory,
+        route: Route,
         client: Client,
     ) -> None:
         """A host whose join was not asked for yet."""
@@ -115,7 +115,7 @@ class ChannelHost(Actor[HostMessage]):
         self.reason: str | None = None
         self.granted = False
         self.answered = False
-        self._make = make
+        self._route = route
         self._channel = _NOBODY
         self._client = client
         self._failure: Exception | None = None  # raised by a push handled outside the mailbox
@@ -201,7 +201,7 @@ class ChannelHost(Actor[HostMessage]):
 
     async def started(self) -> None:
         """Make the channel. A factory that fails is a join that crashed."""
-        self._channel = self._make()
+        self._channel = self._route.make()
 
     async def handle(self, message: HostMessage, reply: CallReply) -> None:
         """Act on one message."""
@@ -236,7 +236,9 @@ class ChannelHost(Actor[HostMessage]):
             return
         topic, client = self.membership.topic, self._client
         with trio.CancelScope() as self._join_scope, trio.fail_after(client.limits.join_s):
-            self._subscription = client.hub.subscribe(topic, client.outbox, client.serializer)
+            self._subscription = client.hub.subscribe(
+                topic, client.outbox, client.form, self._route.delivery
+            )
             self._registered = True
             await client.broker.subscribe(topic)
             payload = self.membership.join.payload
@@ -317,68 +319,6 @@ class ChannelHost(Actor[HostMessage]):
 
     def _illegal(self, method: str, legal: tuple[type, ...], result: object) -> IllegalResult:
         return IllegalResult(f"{type(self._channel).__name__}.{method}", legal, result)
-
-
-class HostSocket:
-    """The `ChannelSocket` of one host."""
-
-    __slots__ = ("_client", "_host", "endings", "present")
-
-    def __init__(self, host: ChannelHost, client: Client) -> None:
-        self._host = host
-        self._client = client
-        self.present: Envelope | None = None  # the push being handled
-        self.endings: list[Callable[[], None]] | None = []  # called when it is over; then None
-
-    @property
-    def assigns(self) -> Any:
-        """Who this is."""
-        return self._client.assigns
-
-    @property
-    def topic(self) -> str:
-        """The topic joined."""
-        return self._host.membership.topic
-
-    def push(self, event: str, payload: Body) -> None:
-        """Send an event to this client alone."""
-        self._host.push(event, payload)
-
-    def broadcast(self, event: str, payload: Body) -> None:
-        """Send an event to all members of the topic."""
-        self._client.broadcast(self.topic, event, payload)
-
-    def reply_later(self) -> "HostLaterReply":
-        """Keep the push being handled."""
-        assert self.present is not None, "reply_later is for handle_in"
-        return HostLaterReply(self._host, self.present)
-
-    def on_end(self, callback: Callable[[], None]) -> None:
-        """Have a function called when the channel is over."""
-        if self.endings is None:
-            callback()
-        else:
-            self.endings.append(callback)
-
-    def notify(self, message: object) -> None:
-        """Have `handle_info` called."""
-        self._host.notify(message)
-
-
-class HostLaterReply:
-    """The way to answer one push later."""
-
-    __slots__ = ("_host", "_push")
-
-    def __init__(self, host: ChannelHost, push: Envelope) -> None:
-        self._host = host
-        self._push: Envelope | None = push
-
-    def send(self, reply: Reply) -> None:
-        """Answer, once."""
-        assert self._push is not None, "a push is answered once"
-        push, self._push = self._push, None
-        self._host.answer(push, reply)
 
 
 def _last_position(joined: Joined) -> int | None:

@@ -1,42 +1,33 @@
 """The members of this node's topics, and the way from one message to all of them.
 
-Theory of operation. A broadcast is encoded and framed once, and every member's outbox gets the same
-bytes object. Publishing sends nothing: it marks outboxes dirty, and one flusher for the node sends
-each of them what it has, together. While more messages keep coming the flusher lets them come,
-within bounds, so under load the number of system calls stops growing with that of messages.
+Theory of operation. A broadcast is encoded and framed once, and every member gets the same bytes.
+Publishing sends nothing: the node's flusher (`flusher`) sends each member what it has, together, so
+under load the number of system calls stops growing with that of messages.
 
-*Versions.* The members of a topic stand in groups, one for each version of the protocol that is
-spoken among them, nearly always one. A broadcast is encoded in V2 and translated once for a group.
-
-*Runs.* Messages published one after another to the same topic form a run, which is distributed
-as one piece: the cost for each member is paid once a run. The run must be *settled*, that is put
-into the outboxes, before anything that could tell the difference: a message to another topic or to
-a single client, a change among the members, the flush. Each client thus sees all its messages in
-the order in which they were published.
+*Forms.* The members of a topic stand in groups, one for each form in which they are written to,
+nearly always one. A broadcast is encoded in V2 and translated once for a group.
 
 *Joining.* A member subscribes held, before its channel's `join` is asked: what is published
 meanwhile is kept. When the join is answered it is released: what was kept and lies after the join's
 position follows, and later messages come as they are published. This node's feed may lag behind the
 database that the join read, so the filter stays until a message passes it; from then on the member
-is an ordinary one, since positions of a topic only grow.
+is an ordinary one, since positions of a topic only grow. One that intercepts messages stays aside.
 
-*Slow readers.* Nothing here waits for a client. A durable message that finds no room ends the
-connection, which comes back and recovers by its cursor; a volatile one is dropped; both count.
-
-Rules for editors: change `members` only after `settle`; never await between a look at an outbox and
-what is done about it.
+Rules for editors: change `members` only after `settle`.
 """
 
 from dataclasses import dataclass
 
 import trio
 
-from actors import Lifeline, Wakeup
+from actors import Lifeline
 from channels.channel import Body
-from channels.frames import message_frame
-from channels.limits import FLUSH_SENDS_A_TURN, FLUSH_TURNS_MAX, RUN_BYTES_MAX, Limits
+from channels.delivery import DROP_OLDEST, Delivery, Policy
+from channels.flusher import Flusher
+from channels.form import WEBSOCKET, Form
+from channels.limits import Limits
+from channels.members import Group, Interception, Subscription, Told, place, unplace
 from channels.outbox import Outbox, Totals
-from channels.serializer import Serializer
 from channels.serializer_v2 import V2
 
 
@@ -52,7 +43,8 @@ class HubStatistics:
         published: broadcasts, whether anybody was there or not.
         offered: messages meant for a client, one for each client, replies included.
         delivered: of these, taken by the transport.
-        dropped: of these, volatile ones that found no room, or no form in the client's version.
+        dropped: of these, those that gave way to others by their topic's policy, or found no room,
+            or no form in the client's version.
         disconnected: of these, on their way when the connection ended.
         queued: of these, waiting now.
         bytes_sent: bytes taken by transports.
@@ -73,50 +65,6 @@ class HubStatistics:
     overflows: int
 
 
-class Subscription:
-    """One client's place among the members of a topic. For the hub to change.
-
-    Attributes:
-        topic: the whole topic.
-        group: where it stands, or waits.
-        outbox: where its messages go.
-        held: while the join is under way, what was published: (position, frame).
-        after: the position at and below which messages are not for this member.
-        lost: more was published during the join than may be held.
-        over: it ended.
-    """
-
-    __slots__ = ("after", "group", "held", "lost", "outbox", "over", "topic")
-
-    def __init__(self, topic: str, group: "_Group", outbox: Outbox) -> None:
-        self.topic = topic
-        self.group = group
-        self.outbox = outbox
-        self.held: list[tuple[int | None, bytes]] | None = []
-        self.after = 0
-        self.lost = False
-        self.over = False
-
-
-class _Group:
-    """The members of one topic that speak one version of the protocol.
-
-    Attributes:
-        serializer: that version.
-        members: ordinary ones.
-        waiting: those whose messages pass a filter first.
-        run: frames for the members that are not in their outboxes yet.
-    """
-
-    __slots__ = ("members", "run", "serializer", "waiting")
-
-    def __init__(self, serializer: type[Serializer]) -> None:
-        self.serializer = serializer
-        self.members: dict[Subscription, Outbox] = {}
-        self.waiting: dict[Subscription, None] = {}
-        self.run: list[bytes] = []
-
-
 class Hub:
     """The members of this node's topics. One for each node; `run` is its flusher."""
 
@@ -127,51 +75,67 @@ class Hub:
             limits: `outbox_bytes` and `held_messages` matter here.
         """
         limits = limits or Limits()
-        self.totals = Totals()
-        self._outbox_bytes = limits.outbox_bytes
+        self._flusher = Flusher(limits.outbox_bytes)
         self._held_messages = limits.held_messages
-        self._topics: dict[str, list[_Group]] = {}  # none of which is empty
+        self._topics: dict[str, list[Group]] = {}  # none of which is empty
         self._subscriptions = 0
         self._published = 0
-        self._run_of: list[_Group] | None = None  # the topic of the run not settled yet
-        self._run_durable = False
-        self._run_bytes = 0
-        self._dirty: list[Outbox] = []
-        self._turn = 0  # changes with everything there is to send
-        self._wakeup = Wakeup()
 
-    def publish(self, topic: str, event: str, payload: Body, position: int | None = None) -> None:
+    @property
+    def totals(self) -> Totals:
+        """What became of messages, for the outboxes of this node to count in."""
+        return self._flusher.totals
+
+    def publish(
+        self,
+        topic: str,
+        event: str,
+        payload: Body,
+        position: int | None = None,
+        *,
+        cursor: str | None = None,
+        vital: bool = False,
+    ) -> None:
         """Send an event to the members of this node. Never waits.
 
         Args:
             topic: the whole topic.
             event: its name.
-            payload: a JSON object; on a volatile topic it may be bytes.
-            position: its place on a durable topic, above those before; None on a volatile one.
+            payload: a JSON object; without a position it may be bytes.
+            position: its place on the topic, above those before, where it has one.
+            cursor: how that place is spelt, for clients that want to see it.
+            vital: it may not be missed, though it has no position.
 
         Raises:
             TypeError: the payload holds what JSON has no word for.
             NameTooLong: beside bytes there is no room for such a name.
         """
-        # Some clients cannot be sent bytes, and of a durable message nobody may go without.
+        # Some clients cannot be sent bytes, and of such a message nobody may go without.
         assert position is None or not isinstance(payload, bytes), "durable events are JSON objects"
         self._published += 1
         present = self._topics.get(topic)
         if present is not None:
-            self._fan_out(present, V2.encode_broadcast(topic, event, payload), position)
+            broadcast = V2.encode_broadcast(topic, event, payload)
+            self._fan_out(present, broadcast, position, cursor, vital=vital)
 
-    def publish_encoded(self, topic: str, broadcast: bytes) -> None:
-        """Send a volatile broadcast that V2 encoded to the members of this node."""
+    def publish_encoded(
+        self,
+        topic: str,
+        broadcast: bytes,
+        position: int | None = None,
+        *,
+        cursor: str | None = None,
+        vital: bool = False,
+    ) -> None:
+        """As `publish`, for a broadcast that V2 encoded."""
         self._published += 1
         present = self._topics.get(topic)
         if present is not None:
-            self._fan_out(present, broadcast, None)
+            self._fan_out(present, broadcast, position, cursor, vital=vital)
 
     def push(self, outbox: Outbox, frame: bytes) -> None:
         """Send a frame to one client. It may not be lost: without room, the connection ends."""
-        self.settle()
-        self._offer(outbox, frame, durable=True)
-        self._stir()
+        self._flusher.offer(outbox, frame, vital=True)
 
     def drop(self, count: int = 1) -> None:
         """Account for messages that have no form in the version of the client they are for."""
@@ -179,11 +143,24 @@ class Hub:
         self.totals.dropped += count
 
     def subscribe(
-        self, topic: str, outbox: Outbox, serializer: type[Serializer] = V2
+        self,
+        topic: str,
+        outbox: Outbox,
+        form: Form = WEBSOCKET,
+        delivery: Delivery = DROP_OLDEST,
+        interception: Interception | None = None,
     ) -> Subscription:
-        """Begin to hold what is published on a topic for one client, to be released or ended."""
-        group = self._group(topic, serializer)
-        subscription = Subscription(topic, group, outbox)
+        """Begin to hold what is published on a topic for one client, to be released or ended.
+
+        Args:
+            topic: the whole topic.
+            outbox: the client's.
+            form: how it is written to.
+            delivery: the topic's; the first member's counts.
+            interception: what somebody wants to see before the client does.
+        """
+        group = self._group(topic, form, delivery)
+        subscription = Subscription(topic, group, outbox, interception)
         group.waiting[subscription] = None
         self._subscriptions += 1
         return subscription
@@ -193,7 +170,7 @@ class Hub:
 
         Args:
             subscription: one not released before.
-            after: only those above this position, and volatile ones; None for all.
+            after: only those above this position, and those without one; None for all.
         """
         if subscription.over:
             return
@@ -201,12 +178,14 @@ class Hub:
         held, subscription.held = subscription.held, None
         subscription.after = 0 if after is None else after
         passed = after is None
-        for position, frame in held:
-            if position is None or position > subscription.after:
-                self.push(subscription.outbox, frame)
-                passed = passed or position is not None
-        if passed:
+        for told in held:
+            if told.position is None or told.position > subscription.after:
+                self._hand(subscription, told, vital=True)
+                passed = passed or told.position is not None
+        if passed and subscription.interception is None:
             self._admit(subscription)
+        elif passed:
+            subscription.after = 0
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a membership. Doing it again changes nothing."""
@@ -217,7 +196,8 @@ class Hub:
         subscription.held = None
         self._subscriptions -= 1
         group = subscription.group
-        group.members.pop(subscription, None)
+        if group.members.pop(subscription, None) is not None:
+            unplace(subscription.outbox, group)
         group.waiting.pop(subscription, None)
         if not group.members and not group.waiting:
             present = self._topics[subscription.topic]
@@ -226,40 +206,14 @@ class Hub:
                 del self._topics[subscription.topic]
 
     def settle(self) -> None:
-        """Put the present run into the outboxes of its topic's members."""
-        present = self._run_of
-        if present is None:
-            return
-        self._run_of, self._run_bytes = None, 0
-        dirty = self._dirty
-        for group in present:
-            run = group.run
-            if not run:
-                continue
-            group.run = []
-            piece = run[0] if len(run) == 1 else b"".join(run)
-            size, count = len(piece), len(run)
-            room = self._outbox_bytes - size
-            without_room: list[Outbox] = []
-            for outbox in group.members.values():
-                if outbox.size > room:
-                    without_room.append(outbox)
-                    continue
-                queue = outbox.queue
-                if not queue:
-                    dirty.append(outbox)
-                queue.append(piece)
-                outbox.size += size
-                outbox.count += count
-            self.totals.offered += count * len(group.members)
-            for outbox in without_room:
-                self._refuse(outbox, count, durable=self._run_durable)
+        """Put all that is pending into the outboxes: it precedes whatever comes next."""
+        self._flusher.settle()
 
     async def run(self, life: Lifeline) -> None:
         """Flush until asked to stop."""
-        self._wakeup.set()  # an earlier run may have ended in the middle of something
+        self._flusher.stir()  # an earlier run may have ended in the middle of something
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._flush_forever)
+            nursery.start_soon(self._flusher.flush_forever)
             life.ready()
             await life.stop_requested.wait()
             nursery.cancel_scope.cancel()
@@ -282,108 +236,71 @@ class Hub:
             overflows=totals.overflows,
         )
 
-    def _group(self, topic: str, serializer: type[Serializer]) -> _Group:
-        """The members of a topic that speak this version, made if there are none."""
+    # Publishing.
+
+    def _group(self, topic: str, form: Form, delivery: Delivery) -> Group:
+        """The members of a topic that are written to in this form, made if there are none."""
         present = self._topics.setdefault(topic, [])
         for group in present:
-            if group.serializer is serializer:
+            if group.form is form:
                 return group
-        present.append(_Group(serializer))
+        present.append(Group(form, present[0].delivery if present else delivery))
         return present[-1]
 
-    def _fan_out(self, present: list[_Group], broadcast: bytes, position: int | None) -> None:
-        durable = position is not None
+    def _fan_out(
+        self,
+        present: list[Group],
+        broadcast: bytes,
+        position: int | None,
+        cursor: str | None,
+        *,
+        vital: bool,
+    ) -> None:
+        vital = vital or position is not None or present[0].delivery.policy is Policy.DISCONNECT
         for group in present:
-            message = broadcast
-            if group.serializer is not V2:
-                translated = group.serializer.translate(broadcast)
-                if translated is None:
-                    self.drop(len(group.members))
-                    continue
-                message = translated
-            frame = message_frame(message)
+            frame = group.form.write(broadcast, cursor)
+            if frame is None:
+                self.drop(len(group.members))
+                continue
             if group.waiting:
-                self._pass_waiting(group, frame, position)
+                self._pass_waiting(group, Told(broadcast, frame, position, vital))
             if group.members:
-                if present is not self._run_of or durable is not self._run_durable:
-                    self.settle()
-                    self._run_of, self._run_durable = present, durable
-                group.run.append(frame)
-                self._run_bytes += len(frame)
-        if self._run_bytes > RUN_BYTES_MAX:
-            self.settle()
-        self._stir()
+                self._flusher.add(group, broadcast, frame, vital=vital)
+        self._flusher.stir()
 
-    def _pass_waiting(self, group: _Group, frame: bytes, position: int | None) -> None:
-        """Hold, filter, or admit, for each member that is not an ordinary one yet."""
+    def _pass_waiting(self, group: Group, told: Told) -> None:
+        """Hold, filter, hand on or admit, for each member that is not an ordinary one."""
         for subscription in list(group.waiting):
             if subscription.held is not None:
-                self._hold(subscription, frame, position)
-            elif position is None:
-                self.settle()
-                self._offer(subscription.outbox, frame, durable=False)
-            elif position > subscription.after:
+                self._hold(subscription, told)
+            elif told.position is not None and told.position <= subscription.after:
+                continue
+            elif told.position is None or subscription.interception is not None:
+                self._hand(subscription, told, vital=told.vital)
+            else:
                 self._admit(subscription)
 
-    def _hold(self, subscription: Subscription, frame: bytes, position: int | None) -> None:
+    def _hold(self, subscription: Subscription, told: Told) -> None:
         assert subscription.held is not None, "only a joining member holds"
         if len(subscription.held) < self._held_messages:
-            subscription.held.append((position, frame))
+            subscription.held.append(told)
         else:
             subscription.lost = True
 
+    def _hand(self, subscription: Subscription, told: Told, *, vital: bool) -> None:
+        """Give one message to one member, or to whoever wants to see it first."""
+        interception = subscription.interception
+        if interception is not None:
+            seen = V2.read_broadcast(told.broadcast)
+            if seen.event in interception.events:
+                interception.on_out(seen.event, seen.payload)
+                return
+        self._flusher.offer(subscription.outbox, told.frame, vital=vital)
+
     def _admit(self, subscription: Subscription) -> None:
+        """Make somebody an ordinary member."""
         self.settle()
-        group = subscription.group
+        group, outbox = subscription.group, subscription.outbox
         del group.waiting[subscription]
-        group.members[subscription] = subscription.outbox
-
-    def _offer(self, outbox: Outbox, frame: bytes, *, durable: bool) -> None:
-        self.totals.offered += 1
-        if outbox.size + len(frame) > self._outbox_bytes:
-            self._refuse(outbox, 1, durable=durable)
-            return
-        if not outbox.queue:
-            self._dirty.append(outbox)
-        outbox.queue.append(frame)
-        outbox.size += len(frame)
-        outbox.count += 1
-
-    def _refuse(self, outbox: Outbox, count: int, *, durable: bool) -> None:
-        """An outbox has no room for these messages."""
-        if outbox.closed:
-            self.totals.disconnected += count
-        elif durable:
-            self.totals.disconnected += count
-            outbox.overflow()
-        else:
-            self.totals.dropped += count
-
-    def _stir(self) -> None:
-        self._turn += 1
-        self._wakeup.set()
-
-    async def _flush_forever(self) -> None:
-        while True:
-            await self._wakeup.wait()
-            for _ in range(FLUSH_TURNS_MAX):
-                turn = self._turn
-                await trio.lowlevel.checkpoint()
-                await trio.lowlevel.checkpoint()
-                if turn == self._turn:
-                    break
-            await self._flush()
-
-    async def _flush(self) -> None:
-        """Send what every dirty outbox has, pausing now and then for everybody else."""
-        self.settle()
-        dirty, self._dirty = self._dirty, []
-        flushed = 0
-        try:
-            for outbox in dirty:
-                if flushed and flushed % FLUSH_SENDS_A_TURN == 0:
-                    await trio.lowlevel.checkpoint()
-                flushed += 1
-                outbox.flush()
-        finally:
-            self._dirty[:0] = dirty[flushed:]  # for the next run, where this one ends here
+        group.members[subscription] = outbox
+        place(outbox, group)

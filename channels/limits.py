@@ -44,6 +44,15 @@ FLUSH_SENDS_A_TURN: Final = 512
 # A quarter of a socket buffer: more would not save a system call.
 RUN_BYTES_MAX: Final = 65_536
 
+# Bytes that wait for all members of a node before they are put into the outboxes, which are bounded
+# one by one: as much as one outbox holds.
+PENDING_BYTES_MAX: Final = 1_048_576
+
+# Where there is no room, the oldest messages of a topic that allows it are dropped, and a part of
+# the outbox is freed at once: one in so many. Without slack, each message would look anew for
+# something to drop.
+OUTBOX_SLACK: Final = 8
+
 # Messages that wait for one channel. Beyond it pushes are answered `busy`: a client that is this
 # far ahead of its channel gains nothing from waiting longer.
 MAILBOX_CAPACITY: Final = 256

@@ -5,17 +5,44 @@ waiting, and only what a socket does not take at once is left to a writer that w
 somebody writes, the outbox is `busy` and the flusher keeps off; whoever writes takes along what
 came meanwhile.
 
+What may be dropped stands in the queue as a `Piece`, which knows how many messages it holds and
+what they are about; all else is plain bytes, and stays. Only what nobody has taken yet is dropped:
+behind a socket that takes everything nothing ever waits.
+
 Every message offered ends up in exactly one count: delivered (all bytes of its batch were taken by
-the transport), dropped (a volatile message for which there was no room) or disconnected (it was on
-its way when the connection ended).
+the transport), dropped (it gave way to others, or found no room) or disconnected (it was on its way
+when the connection ended).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from channels.limits import OUTBOX_SLACK
+
 # The size of a closed outbox: no room for anything, without one more check for each message.
 _CLOSED_SIZE: Final = 1 << 62
+# Places of dropped messages that a queue keeps before it is made anew.
+_GAPS_MAX: Final = 64
+
+
+class Piece(bytes):
+    """Frames that may be dropped, together.
+
+    Attributes:
+        messages: how many are in it.
+        thing: what it is about, where a newer one about the same replaces it; else None.
+    """
+
+    messages: int
+    thing: Hashable | None
+
+    @classmethod
+    def of(cls, frames: bytes, messages: int = 1, thing: Hashable | None = None) -> "Piece":
+        """The same bytes, as what may be dropped."""
+        piece = cls(frames)
+        piece.messages, piece.thing = messages, thing
+        return piece
 
 
 @dataclass(slots=True)
@@ -25,7 +52,7 @@ class Totals:
     Attributes:
         offered: messages meant for a client, one for each client.
         delivered: of these, taken by the transport.
-        dropped: of these, volatile ones that found no room.
+        dropped: of these, those that gave way to others, or found no room.
         disconnected: of these, on their way when the connection ended.
         bytes_sent: bytes taken by transports.
         sends: system calls that took them, or would have.
@@ -54,8 +81,18 @@ class Sink(Protocol):
         """The transport failed: end the connection."""
 
 
+class Place(Protocol):
+    """Where an outbox gets messages from.
+
+    Attributes:
+        shared: how many of the outboxes there get messages from elsewhere, too.
+    """
+
+    shared: int
+
+
 class Outbox:
-    """One client's outbox. `queue`, `size` and `count` are the hub's to change, nobody else's.
+    """One client's outbox. `queue`, `size`, `count` and `groups` are the hub's to change.
 
     Attributes:
         queue: frames that nobody has taken yet.
@@ -63,16 +100,22 @@ class Outbox:
         count: messages in `queue`.
         busy: somebody is writing to the transport.
         closed: nothing is taken any more.
+        groups: where its client is an ordinary member.
+        send_nowait: writes what the transport takes at once; None if it can only be waited for.
     """
 
     __slots__ = (
+        "_full",
+        "_gaps",
         "_in_flight",
-        "_send",
         "_sink",
+        "_things",
         "busy",
         "closed",
         "count",
+        "groups",
         "queue",
+        "send_nowait",
         "size",
         "totals",
     )
@@ -94,44 +137,112 @@ class Outbox:
         self.count = 0
         self.busy = False
         self.closed = False
+        self.groups: tuple[Place, ...] = ()
         self.totals = totals
+        self.send_nowait = send_nowait
         self._in_flight = 0  # messages of the batch being written
-        self._send = send_nowait
         self._sink = sink
+        self._things: dict[Hashable, int] | None = None  # where in the queue each is spoken of
+        self._gaps = 0  # places in the queue that were emptied
+        self._full = False  # nothing can be dropped from the queue as it stands
+
+    def make_room(self, size: int, most: int) -> bool:
+        """Drop the oldest of what may be dropped, so that bytes find room.
+
+        More is dropped than needed, so that the next ones do not have to look again.
+
+        Args:
+            size: so many bytes.
+            most: that may wait.
+
+        Returns:
+            Whether there is room; where there cannot be, nothing is dropped.
+        """
+        if self.closed or self._full:
+            return False
+        if self.size + size - sum(len(it) for it in self.queue if type(it) is Piece) > most:
+            self._full = True
+            return False
+        keep = max(0, most - size - most // OUTBOX_SLACK)
+        queue = []
+        for piece in self.queue:
+            if type(piece) is Piece and self.size > keep:
+                self._give_up(piece)
+            elif piece:
+                queue.append(piece)
+        self._requeue(queue)
+        return True
+
+    def replace(self, piece: Piece) -> None:
+        """Put this in the queue's end; what is there about the same thing gives way to it."""
+        if self._things is None:
+            self._things = {
+                it.thing: place
+                for place, it in enumerate(self.queue)
+                if type(it) is Piece and it.thing is not None
+            }
+        place = self._things.get(piece.thing)
+        if place is not None:
+            older = self.queue[place]
+            assert type(older) is Piece, "places are of pieces"
+            self._give_up(older)
+            self.queue[place] = b""
+            self._gaps += 1
+        self._things[piece.thing] = len(self.queue)
+        self.queue.append(piece)
+        self.size += len(piece)
+        self.count += piece.messages
+        if self._gaps > _GAPS_MAX + len(self.queue) // 2:
+            self._requeue([it for it in self.queue if it])
+
+    def send(self, data: bytes, count: int) -> bool:
+        """Send a batch to a transport that nobody is writing to, and for which nothing waits.
+
+        Returns:
+            Whether all of it was taken; the rest goes to a writer.
+        """
+        assert self.send_nowait is not None, "this transport can only be waited for"
+        try:
+            taken = self.send_nowait(data)
+        except BlockingIOError:
+            taken = 0
+        except OSError:
+            self.count += count
+            self._sink.broke()
+            return False
+        if taken == len(data):
+            return True
+        self.totals.sends += 1
+        self.totals.bytes_sent += taken
+        self.queue = [data[taken:]]
+        self.size = len(data) - taken
+        self.count = count
+        self._sink.start_writer()
+        return False
 
     def flush(self) -> None:
         """Send what waits, if nobody is writing. What is not taken at once goes to the writer."""
         if self.busy or self.closed or not self.queue:
             return
-        if self._send is None:
+        if self.send_nowait is None:
             self._sink.start_writer()
             return
         queue = self.queue
         data = queue[0] if len(queue) == 1 else b"".join(queue)
-        try:
-            taken = self._send(data)
-        except BlockingIOError:
-            taken = 0
-        except OSError:
-            self._sink.broke()
-            return
-        totals = self.totals
-        totals.sends += 1
-        totals.bytes_sent += taken
-        if taken == len(data):
-            queue.clear()
-            self.size = 0
-            totals.delivered += self.count
-            self.count = 0
-            return
-        self.queue = [data[taken:]]
-        self.size -= taken
-        self._sink.start_writer()
+        queue.clear()
+        if self._full or self._things is not None:
+            self._requeue(queue)
+        count, self.count, self.size = self.count, 0, 0
+        if self.send(data, count):
+            totals = self.totals
+            totals.sends += 1
+            totals.bytes_sent += len(data)
+            totals.delivered += count
 
     def take(self) -> bytes:
         """For whoever writes: all that waits, as one batch. Then say `wrote` and `done`."""
         batch = b"".join(self.queue)
-        self.queue.clear()
+        self._requeue([])
         self._in_flight, self.count = self.count, 0
         return batch
 
@@ -162,5 +273,16 @@ class Outbox:
         self.closed = True
         self.totals.disconnected += self.count + self._in_flight
         self.count = self._in_flight = 0
-        self.queue.clear()
+        self._requeue([])
         self.size = _CLOSED_SIZE
+
+    def _give_up(self, piece: Piece) -> None:
+        self.size -= len(piece)
+        self.count -= piece.messages
+        self.totals.dropped += piece.messages
+
+    def _requeue(self, queue: list[bytes]) -> None:
+        self.queue = queue
+        self._things = None
+        self._gaps = 0
+        self._full = False

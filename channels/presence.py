@@ -17,8 +17,8 @@ that is told crosses nodes.
 One task does all this, woken by timers and by what other nodes say, a piece at a time with a pause
 after each, so that it holds nobody up. `track` and its like are called between any two pieces.
 
-A slow reader may have had no room for a diff. So twice a second, if this node dropped any message,
-the topics that were told a diff meanwhile are told their whole list.
+A list and its diffs are vital: a reader too slow for them is disconnected, and shown the list when
+it comes back. A count is not: the next one says it all.
 """
 
 import secrets
@@ -115,8 +115,6 @@ class Presence:
         self._counts: Timer | None = None
         self._beat_due = False
         self._told = 0
-        self._listed: set[str] = set()  # topics told a list or a diff since the last beat
-        self._dropped = 0  # messages that the hub had dropped by then
 
     # For channels.
 
@@ -273,7 +271,6 @@ class Presence:
             await self._nodes.listen()
             if self._beat_due:
                 self._beat_due = False
-                self._mend()
                 await self._nodes.beat()
             if self._diffs is not None and not self._diffs.active:
                 self._diffs = None
@@ -291,18 +288,6 @@ class Presence:
             if told is not None:
                 event, payload = told
                 self._told += 1
-                self._hub.publish(topic, event, payload)
-                if event != COUNT:
-                    self._listed.add(topic)
+                self._hub.publish(topic, event, payload, vital=event != COUNT)
             if not number % PRESENCE_TOPICS_A_TURN:
                 await trio.lowlevel.checkpoint()
-
-    def _mend(self) -> None:
-        """Have lists told again that somebody may have missed a part of."""
-        self._hub.settle()  # what was told until now has found room or not
-        dropped = self._hub.totals.dropped
-        if dropped != self._dropped:
-            self._dropped = dropped
-            for topic in self._listed:
-                self._state.relist(topic)
-        self._listed.clear()

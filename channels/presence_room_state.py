@@ -148,12 +148,6 @@ class Room:
         self._forget_news()
         return DIFF, {"joins": joins, "leaves": leaves}
 
-    def relist(self) -> None:
-        """If it is listed, tell the whole list next."""
-        if not self.counted:
-            self._relist = True
-            self._forget_news()
-
     def _metas(self) -> Iterator[Meta]:
         return (meta for metas in self.keys.values() for meta in metas.values())
 

@@ -259,12 +259,6 @@ class PresenceState:
             del self._rooms[topic]
         return room.tell()
 
-    def relist(self, topic: str) -> None:
-        """Have a listed topic's members told the whole list next: some may have missed a diff."""
-        room = self._room(topic)
-        room.relist()
-        self._mark(topic, room)
-
     def _copy(self, node: str) -> _Copy:
         assert node != self.node, "only this node speaks for its own people"
         return self._copies.setdefault(node, _Copy())

@@ -20,6 +20,7 @@ REPLY: Final = 1
 BROADCAST: Final = 2
 
 _PUSH_HEAD: Final = 5
+_BROADCAST_HEAD: Final = 3
 
 
 def decode_push(data: bytes) -> Envelope:
@@ -72,6 +73,15 @@ def broadcast_of(topic: str, event: str, data: bytes) -> bytes:
         NameTooLong: a name has more bytes than its length can say.
     """
     return _pack(BROADCAST, data, topic=topic, event=event)
+
+
+def read_broadcast(data: bytes) -> Envelope:
+    """The other way: a broadcast that `broadcast_of` made."""
+    topic_size, event_size = data[1], data[2]
+    topic_end = _BROADCAST_HEAD + topic_size
+    event_end = topic_end + event_size
+    topic, event = data[_BROADCAST_HEAD:topic_end], data[topic_end:event_end]
+    return Envelope(None, None, topic.decode(), event.decode(), data[event_end:])
 
 
 def _spelt(ref: Ref) -> str:

@@ -12,7 +12,14 @@ from channels.channel import Body
 from channels.errors import MalformedMessage
 from channels.protocol import REPLY
 from channels.serializer import Envelope, Ref, check_names
-from channels.serializer_binary import broadcast_of, decode_push, push_of, reply_of
+from channels.serializer_binary import (
+    BROADCAST,
+    broadcast_of,
+    decode_push,
+    push_of,
+    read_broadcast,
+    reply_of,
+)
 
 _DECODER: Final = msgspec.json.Decoder(Envelope)
 _ENCODER: Final = msgspec.json.Encoder()
@@ -86,6 +93,13 @@ class V2:
         if isinstance(payload, bytes):
             return broadcast_of(topic, event, payload)
         return _ENCODER.encode((None, None, topic, event, dict(payload)))
+
+    @staticmethod
+    def read_broadcast(broadcast: bytes) -> Envelope:
+        """The other way: what `encode_broadcast` was given."""
+        if broadcast[0] == BROADCAST:
+            return read_broadcast(broadcast)
+        return _DECODER.decode(broadcast)
 
     @staticmethod
     def translate(broadcast: bytes) -> bytes:

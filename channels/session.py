@@ -22,6 +22,7 @@ from trio_websocket import (
 
 from actors import Lifeline
 from channels.connection import Connection, Surroundings
+from channels.form import websocket_form
 from channels.frames import BINARY, TEXT
 from channels.handshake import Asked, ConnectRefused, examine
 from channels.limits import DECODED_MESSAGES_MAX, RECEIVE_BYTES
@@ -138,9 +139,8 @@ class Reception:
         if isinstance(assigns, ConnectRefused):
             await self._reject(request, assigns)
             return None
-        connection = Connection(
-            assigns, asked.serializer, wire.outbox, nursery, self._around, self._guest.life
-        )
+        form = websocket_form(asked.serializer)
+        connection = Connection(assigns, form, wire.outbox, nursery, self._around, self._guest.life)
         wire.lift = connection.receive
         # It begins while the answer is written, so it is there when the first join comes.
         nursery.start_soon(connection.run_channels)

@@ -36,13 +36,12 @@ from wsproto.events import (
 
 from actors import Lifeline, System
 from channels.broker import Broker, MemoryBroker
-from channels.channel import ChannelFactory
 from channels.endpoint import Endpoint
 from channels.hub import Hub
 from channels.limits import Limits
 from channels.origin import Origins
 from channels.protocol import CLOSE, ERROR, HEARTBEAT, JOIN, LEAVE, REPLY, SOCKET_TOPIC
-from channels.router import Router
+from channels.router import RouteLike, Router
 from channels.serializer import Envelope, Ref
 from channels.session import SocketHandler
 from channels.testing_wire import bytes_of, read, say
@@ -127,7 +126,7 @@ class Anyone:
 
 @asynccontextmanager
 async def serving(
-    routes: Sequence[tuple[str, ChannelFactory]],
+    routes: Sequence[RouteLike],
     *,
     handler: SocketHandler | None = None,
     broker: Broker | None = None,
@@ -138,7 +137,7 @@ async def serving(
     """Run a node's endpoint, hub and broker.
 
     Args:
-        routes: pattern to channel.
+        routes: which topics are served, and by what.
         handler: who may connect; anyone if left out.
         broker: of a lone node if left out.
         limits: of the endpoint and the hub.

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from channels.delivery import DROP_OLDEST, Delivery
+from channels.form import websocket_form
 from channels.frames import message_frame
-from channels.hub import Hub, Subscription
+from channels.hub import Hub
+from channels.members import Subscription
 from channels.outbox import Outbox
 from channels.serializer import Serializer
 from channels.serializer_v2 import V2
@@ -75,9 +78,10 @@ def member(
     sink: Sink,
     after: int | None = None,
     serializer: type[Serializer] = V2,
+    delivery: Delivery = DROP_OLDEST,
 ) -> Subscription:
     """Subscribe and release."""
-    subscription = hub.subscribe(topic, sink.outbox, serializer)
+    subscription = hub.subscribe(topic, sink.outbox, websocket_form(serializer), delivery)
     hub.release(subscription, after)
     return subscription
 

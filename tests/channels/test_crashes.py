@@ -21,7 +21,7 @@ async def test_a_flusher_that_crashes_leaves_nobody_behind(
     steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whenever it ends, its next life sends what it had not sent, to everybody once."""
-    monkeypatch.setattr("channels.hub.FLUSH_SENDS_A_TURN", 1)
+    monkeypatch.setattr("channels.flusher.FLUSH_SENDS_A_TURN", 1)
     hub = Hub()
     sinks = [Sink(hub) for _ in range(4)]
     for sink in sinks:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from channels.form import websocket_form
 from channels.hub import Hub
 from channels.serializer import Serializer
 from channels.serializer_v1 import V1
@@ -70,7 +71,7 @@ def test_what_is_published_during_a_join_is_held_in_its_version(
     """And filtered by position, as of any member."""
     hub = Hub()
     sink = Sink(hub)
-    subscription = hub.subscribe("t", sink.outbox, serializer)
+    subscription = hub.subscribe("t", sink.outbox, websocket_form(serializer))
     for position in (1, 2, 3):
         publish(hub, "t", position, position=position)
     hub.release(subscription, after=1)

@@ -109,17 +109,6 @@ def test_a_count_is_told_when_it_has_changed() -> None:
     assert state.tell(TOPIC) is None
 
 
-def test_a_list_may_be_told_again() -> None:
-    """What was not told yet is in it."""
-    state = PresenceState("a", listed_max=4)
-    state.enter(meta("1", "ann"))
-    state.tell(TOPIC)
-    state.enter(meta("2", "bob"))
-    state.relist(TOPIC)
-    assert told(state.tell(TOPIC)) == (STATE, {"ann": ["1"], "bob": ["2"]})
-    assert state.tell(TOPIC) is None
-
-
 def test_joins_into_a_large_topic_cost_the_same_each() -> None:
     """Ten thousand come one by one and are told of; what is listed stays where the bound was."""
     state = PresenceState("a", listed_max=200)
@@ -148,7 +137,6 @@ class Telling(RuleBasedStateMachine):
         self.people: list[Meta] = []
         self.viewers: list[Viewer] = []
         self.made = 0
-        self.relisted = False
 
     @rule(key=KEYS)
     def come(self, key: str) -> None:
@@ -187,11 +175,6 @@ class Telling(RuleBasedStateMachine):
                 assert {key: set(some) for key, some in people.items()} == present
         else:
             assert shown == len({each.key for each in self.people})
-
-    @rule()
-    def tell_again(self) -> None:
-        """A list may be told again at any time."""
-        self.state.relist(TOPIC)
 
     @invariant()
     def nobody_comes_twice(self) -> None:

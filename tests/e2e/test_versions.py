@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import trio
 
-from channels.channel import ChannelFactory, ChannelSocket, Joined, Message
-from channels.router import Router
+from channels.channel import ChannelSocket, Joined, Message
+from channels.router import Route, RouteLike, Router
 from channels.testing import Node, serving
 from tests.channels.rooms import Hot, Script
 from tests.e2e.node import NodeClient, Refused, node_client
@@ -55,7 +55,7 @@ async def listening(node: Node) -> AsyncIterator[str]:
 class Buggy(Router):
     """Fails where nothing may, for one topic."""
 
-    def route(self, topic: str) -> ChannelFactory | None:
+    def route(self, topic: str) -> Route | None:
         """As any router, but for that one."""
         if topic == "bug":
             raise RuntimeError(topic)
@@ -65,7 +65,7 @@ class Buggy(Router):
 @pytest.fixture
 async def node(script: Script) -> AsyncIterator[Node]:
     """A node with rooms."""
-    routes = [("room:*", script.room), ("hot:*", Hot)]
+    routes: list[RouteLike] = [("room:*", script.room), ("hot:*", Hot)]
     async with serving(routes) as node:
         node.endpoint._around = replace(node.endpoint._around, router=Buggy(routes))
         yield node
