@@ -7,7 +7,8 @@ the stream is closed when `serve` returns.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,13 +18,13 @@ from actors import Lifeline, System
 from channels.broker import Broker
 from channels.channel import Body
 from channels.connection import Connection, Surroundings, Tally
-from channels.handshake import ConnectRefused
 from channels.hub import Hub
 from channels.limits import HEAD_BYTES_MAX, RECEIVE_BYTES, Limits
 from channels.origin import host_of
+from channels.reception import Reception, SocketHandler
 from channels.router import Router
 from channels.serializer_v2 import V2
-from channels.session import Guest, Reception, SocketHandler
+from channels.session import Opening
 from channels.verdict import DISCONNECTED, DRAINED
 from channels.websocket import Wire
 
@@ -81,8 +82,7 @@ class Endpoint:
             system: of the tree that it is part of. It takes the events `socket.opened`,
                 `socket.refused`, `socket.closed` and `socket.drained`.
         """
-        self._handler = handler
-        self._router = router
+        self.reception = Reception(handler, router)
         self._hub = hub
         self._broker = broker
         self._limits = limits or Limits()
@@ -93,9 +93,8 @@ class Endpoint:
         self._refused = 0
         self._closed: Counter[str] = Counter()
         self._connections: dict[Connection, None] = {}
-        self._draining = False
         self._empty = trio.Event()
-        self._around = Surroundings(router, hub, broker, self._limits, self.broadcast, self._tally)
+        self.around = Surroundings(router, hub, broker, self._limits, self.broadcast, self._tally)
         broker.attach(hub.publish_encoded)
 
     def broadcast(self, topic: str, event: str, payload: Body) -> None:
@@ -161,7 +160,7 @@ class Endpoint:
 
     async def drain(self) -> None:
         """Send every client elsewhere, in batches, with 1012. Ends within `drain_s`."""
-        self._draining = True
+        self.reception.closed = True
         began = len(self._connections)
         try:
             with trio.move_on_after(self._limits.drain_s):
@@ -170,7 +169,7 @@ class Endpoint:
                     self._empty = trio.Event()
                     await self._empty.wait()
         finally:
-            self._draining = False
+            self.reception.closed = False
         self._emit("socket.drained", {"connections": began, "left": len(self._connections)})
 
     def statistics(self) -> EndpointStatistics:
@@ -186,6 +185,24 @@ class Endpoint:
             crashed=self._tally.crashed,
             closed=dict(self._closed),
         )
+
+    # For the transports.
+
+    def turn_away(self, status: int, address: str) -> None:
+        """A client was refused with this HTTP status; 0 where it was not even told."""
+        self._refused += 1
+        self._emit("socket.refused", {"status": status, "address": address})
+
+    @contextmanager
+    def attend(self, connection: Connection, address: str) -> Iterator[None]:
+        """A client is here, whatever it came over, until the end of the block."""
+        self._opened += 1
+        self._connections[connection] = None
+        self._emit("socket.opened", {"address": address})
+        try:
+            yield
+        finally:
+            self._forget(connection, address)
 
     def _meant(self, matches: Callable[[Any], bool]) -> list[Connection]:
         return [connection for connection in self._connections if matches(connection.assigns)]
@@ -207,28 +224,23 @@ class Endpoint:
             totals = self._hub.totals
             wire = Wire(stream, head, limits=self._limits, totals=totals, nursery=nursery)
             try:
-                await self._welcome(wire, nursery, Guest(_address(stream), host_of(head), life))
+                address, host = _address(stream), host_of(head)
+                opening = Opening(self.reception, self.around, address, host, life)
+                await self._welcome(opening, address, wire, nursery)
             finally:
                 await trio.aclose_forcefully(wire)
                 nursery.cancel_scope.cancel()
 
-    async def _welcome(self, wire: Wire, nursery: trio.Nursery, guest: Guest) -> None:
+    async def _welcome(
+        self, opening: Opening, address: str, wire: Wire, nursery: trio.Nursery
+    ) -> None:
         """Shake hands and converse, unless the client is refused."""
-        address = guest.address
-        refused = ConnectRefused(503) if self._draining else None
-        reception = Reception(self._handler, self._around, guest, refused)
-        session = await reception.shake_hands(wire, nursery)
+        session = await opening.shake_hands(wire, nursery)
         if session is None:
-            self._refused += 1
-            self._emit("socket.refused", {"status": reception.status, "address": address})
+            self.turn_away(opening.status, address)
             return
-        self._opened += 1
-        self._connections[session.connection] = None
-        self._emit("socket.opened", {"address": address})
-        try:
+        with self.attend(session.connection, address):
             await session.run()
-        finally:
-            self._forget(session.connection, address)
 
     def _forget(self, connection: Connection, address: str) -> None:
         del self._connections[connection]

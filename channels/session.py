@@ -1,16 +1,14 @@
 """One client, from its handshake to its goodbye.
 
-Theory of operation. A *reception* answers the request. It makes the connection before it answers,
-since the client may speak as soon as the answer is out. A *session* then takes the messages that
-trio-websocket read, those the inbound lane did not lift, in a scope that three things end: the
-peer, the idle clock, and a verdict. The goodbye is a close frame, where the client may hear it,
-and at the same time the end of its channels, each within a deadline.
+Theory of operation. An *opening* answers the request as the reception decides. It makes the
+connection before it answers, since the client may speak as soon as the answer is out. A *session*
+then takes the messages that trio-websocket read, those the inbound lane did not lift, in a scope
+that three things end: the peer, the idle clock, and a verdict. The goodbye is a close frame, where
+the client may hear it, and at the same time the end of its channels, each within a deadline.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final
 
 import trio
 from trio_websocket import (
@@ -26,6 +24,7 @@ from channels.form import websocket_form
 from channels.frames import BINARY, TEXT
 from channels.handshake import Asked, ConnectRefused, examine
 from channels.limits import DECODED_MESSAGES_MAX, RECEIVE_BYTES
+from channels.reception import Guest, Reception
 from channels.verdict import IDLE, INVALID_DATA, LEFT, LOST, PROTOCOL_ERROR, TOO_LARGE, Verdict
 from channels.websocket import Wire
 
@@ -36,68 +35,28 @@ _VERDICTS: Final = {
 }
 
 
-class SocketHandler(Protocol):
-    """What an application decides about connections."""
-
-    async def connect(
-        self,
-        params: Mapping[str, Any],
-        token: str | None,
-        headers: Mapping[str, str],
-        address: str,
-    ) -> Any:
-        """Who this is, or a `ConnectRefused`.
-
-        Args:
-            params: the query without its token; nested names are nested mappings.
-            token: from the subprotocol or the query; not verified.
-            headers: of the request, names in lower case.
-            address: of the peer; empty where the stream has none.
-
-        Returns:
-            Anything but a `ConnectRefused` becomes the `assigns` of the client's channels.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Guest:
-    """A client that is not let in yet.
-
-    Attributes:
-        address: of the peer; empty where the stream has none.
-        host: to which it connects, as it says itself.
-        life: of the child that serves it.
-    """
-
-    address: str
-    host: str
-    life: Lifeline
-
-
-class Reception:
+class Opening:
     """Answers one request."""
 
     def __init__(
-        self,
-        handler: SocketHandler,
-        around: Surroundings,
-        guest: Guest,
-        refused: ConnectRefused | None,
+        self, reception: Reception, around: Surroundings, address: str, host: str, life: Lifeline
     ) -> None:
-        """A reception for one client.
+        """The beginning of one client.
 
         Args:
-            handler: decides who may connect.
+            reception: decides whether it is let in.
             around: what connections share.
-            guest: the client.
-            refused: why nobody may, if so.
+            address: of the peer; empty where the stream has none.
+            host: to which it connects, as it says itself.
+            life: of the child that serves it.
         """
         self.status = 0
         """The HTTP status of a refusal; 0 where none was written."""
-        self._handler = handler
+        self._reception = reception
         self._around = around
-        self._guest = guest
-        self._refused = refused
+        self._address = address
+        self._host = host
+        self._life = life
 
     async def shake_hands(self, wire: Wire, nursery: trio.Nursery) -> "Session | None":
         """Answer the request. None if the client was refused, or was too slow, or left.
@@ -125,35 +84,25 @@ class Reception:
         headers = {
             name.decode().lower(): value.decode("latin-1") for name, value in request.headers
         }
-        asked = self._refused or self._examine(request, headers.get("origin"))
-        if isinstance(asked, ConnectRefused):
-            await self._reject(request, asked)
-            return None
+        target, offered = request.path, request.proposed_subprotocols
+        asked = examine(target, offered, self._around.router.path)
+        guest = Guest(self._address, self._host, headers)
         try:
-            assigns = await self._handler.connect(
-                asked.params, asked.token, headers, self._guest.address
-            )
+            assigns = await self._reception.decide(asked, guest)
         except Exception:
             await self._reject(request, ConnectRefused(500))
             raise
         if isinstance(assigns, ConnectRefused):
             await self._reject(request, assigns)
             return None
+        assert isinstance(asked, Asked), "who asks for nothing is refused"
         form = websocket_form(asked.serializer)
-        connection = Connection(assigns, form, wire.outbox, nursery, self._around, self._guest.life)
+        connection = Connection(assigns, form, wire.outbox, nursery, self._around, self._life)
         wire.lift = connection.receive
         # It begins while the answer is written, so it is there when the first join comes.
         nursery.start_soon(connection.run_channels)
         websocket = await request.accept(subprotocol=asked.subprotocol)
         return Session(connection, wire, websocket)
-
-    def _examine(self, request: WebSocketRequest, origin: str | None) -> Asked | ConnectRefused:
-        """What is asked for, or why it is refused before the application is asked."""
-        router = self._around.router
-        asked = examine(request.path, request.proposed_subprotocols, router.path)
-        if isinstance(asked, Asked) and not router.origins.allow(origin, self._guest.host):
-            return ConnectRefused(403, "Pages of that origin may not connect here.\n")
-        return asked
 
     async def _reject(self, request: WebSocketRequest, refused: ConnectRefused) -> None:
         self.status = refused.status

@@ -41,9 +41,9 @@ from channels.hub import Hub
 from channels.limits import Limits
 from channels.origin import Origins
 from channels.protocol import CLOSE, ERROR, HEARTBEAT, JOIN, LEAVE, REPLY, SOCKET_TOPIC
+from channels.reception import SocketHandler
 from channels.router import RouteLike, Router
 from channels.serializer import Envelope, Ref
-from channels.session import SocketHandler
 from channels.testing_wire import bytes_of, read, say
 
 # Seconds until something that did not come is a failure: beyond every limit of a connection, so

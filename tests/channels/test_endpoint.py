@@ -334,7 +334,7 @@ async def test_a_bug_of_ours_is_told_with_1011() -> None:
             raise RuntimeError(topic)
 
     async with serving([]) as node:
-        node.endpoint._around = replace(node.endpoint._around, router=Broken([]))
+        node.endpoint.around = replace(node.endpoint.around, router=Broken([]))
         with pytest.RaisesGroup(pytest.RaisesGroup(RuntimeError)):
             async with connect(node.endpoint) as client:
                 await client.send_join("room:1")

@@ -67,7 +67,7 @@ async def node(script: Script) -> AsyncIterator[Node]:
     """A node with rooms."""
     routes: list[RouteLike] = [("room:*", script.room), ("hot:*", Hot)]
     async with serving(routes) as node:
-        node.endpoint._around = replace(node.endpoint._around, router=Buggy(routes))
+        node.endpoint.around = replace(node.endpoint.around, router=Buggy(routes))
         yield node
 
 

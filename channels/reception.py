@@ -1,0 +1,80 @@
+"""Who may connect: what every client goes through, whatever it comes over."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from channels.handshake import Asked, ConnectRefused
+from channels.router import Router
+
+
+class SocketHandler(Protocol):
+    """What an application decides about connections."""
+
+    async def connect(
+        self,
+        params: Mapping[str, Any],
+        token: str | None,
+        headers: Mapping[str, str],
+        address: str,
+    ) -> Any:
+        """Who this is, or a `ConnectRefused`.
+
+        Args:
+            params: the query without its token; nested names are nested mappings.
+            token: from the subprotocol or the query; not verified.
+            headers: of the request, names in lower case.
+            address: of the peer; empty where the stream has none.
+
+        Returns:
+            Anything but a `ConnectRefused` becomes the `assigns` of the client's channels.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A client that is not let in yet.
+
+    Attributes:
+        address: of the peer; empty where it has none.
+        host: to which it connects, as it says itself.
+        headers: of its request, names in lower case.
+    """
+
+    address: str
+    host: str
+    headers: Mapping[str, str]
+
+
+class Reception:
+    """Lets clients in, or not."""
+
+    def __init__(self, handler: SocketHandler, router: Router) -> None:
+        """A reception that is open.
+
+        Args:
+            handler: decides who may connect.
+            router: knows the pages that may.
+        """
+        self.closed = False
+        """Nobody is let in: the node is stopping."""
+        self._handler = handler
+        self._router = router
+
+    async def decide(self, asked: Asked | ConnectRefused, guest: Guest) -> Any:
+        """The client's assigns, or a `ConnectRefused`.
+
+        Args:
+            asked: what it asks for, or why it is refused whoever it is.
+            guest: the client.
+
+        Raises:
+            Exception: the application's `connect` failed.
+        """
+        if self.closed:
+            return ConnectRefused(503)
+        if isinstance(asked, ConnectRefused):
+            return asked
+        if not self._router.origins.allow(guest.headers.get("origin"), guest.host):
+            return ConnectRefused(403, "Pages of that origin may not connect here.\n")
+        return await self._handler.connect(asked.params, asked.token, guest.headers, guest.address)
