@@ -77,6 +77,10 @@ bench-actors: $(READY) ## Measure actors beside bare trio, as ratios; ARGS=--qui
 bench-annex: $(READY) ## Measure what crossing to the annex costs, as ratios
 	@$(BIN)/python -m bench.annex
 
+.PHONY: bench-bus
+bench-bus: $(READY) ## Measure what a broadcast costs on its way between nodes, as ratios
+	@$(BIN)/python -m bench.bus
+
 # An index that pip is set up with reaches uv through the environment: no file ever names one.
 .PHONY: lock
 lock: ## Pin the requirements anew, for all platforms and Python versions, with hashes

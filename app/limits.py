@@ -262,6 +262,12 @@ BUS_INBOX_MAX: Final = 8_192
 # answers do not fill the socket's buffer.
 BUS_PIPELINE_MAX: Final = 1_000
 
+# What is read from Redis at once: as much as a socket's buffer usually holds.
+BUS_READ_BYTES: Final = 256 * 1024
+
+# Bytes of one message that is not whole yet. The largest we send is below one megabyte.
+BUS_FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
+
 # Bus channels that a node hears: one a topic with local members. Far more than one node's members.
 BUS_SUBSCRIPTIONS_MAX: Final = 200_000
 

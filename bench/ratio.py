@@ -68,12 +68,15 @@ class Unit(Enum):
 
     PER_S = "per second"  # costs are seconds, and how many there are in one is told
     SECONDS = "seconds"
+    MICROSECONDS = "microseconds"  # costs are seconds
     BYTES = "bytes"
 
     def tell(self, cost: float) -> str:
         """A cost, for a person."""
         if self is Unit.PER_S:
             return f"{1 / cost:,.0f}/s"
+        if self is Unit.MICROSECONDS:
+            return f"{cost * 1e6:,.2f} us"
         return f"{cost:,.2f} s" if self is Unit.SECONDS else f"{cost:,.0f} B"
 
 

@@ -1,4 +1,4 @@
-"""A durable PostgreSQL of the bench's own, gone when it ends."""
+"""Servers of a bench's own, gone when it ends."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from actors import ChildSpec, Supervisor
 from app.storage import Annex
-from app.storage.embedded import EmbeddedPostgres, StateFolder
+from app.storage.embedded import EmbeddedPostgres, EmbeddedValkey, StateFolder
 from bench.trees import running
 
 
@@ -29,5 +29,16 @@ async def postgres() -> AsyncIterator[tuple[Annex, str]]:
         tree = Supervisor(
             "bench", [ChildSpec("postgres", server.run), ChildSpec("annex", annex.run)]
         )
+        async with running(tree):
+            yield annex, server.url
+
+
+@asynccontextmanager
+async def valkey() -> AsyncIterator[tuple[Annex, str]]:
+    """A running annex, and the URL of a Valkey."""
+    with _folder() as folder, StateFolder(folder / "state") as state:
+        server = EmbeddedValkey(state)
+        annex = Annex()
+        tree = Supervisor("bench", [ChildSpec("valkey", server.run), ChildSpec("annex", annex.run)])
         async with running(tree):
             yield annex, server.url

@@ -26,11 +26,18 @@ BusMessage: TypeAlias = tuple[str, bytes]
 OnBusMessage: TypeAlias = Callable[[str, bytes], None]
 """Called on the trio loop; must neither block nor raise."""
 
+OnBusChange: TypeAlias = Callable[[], None]
+"""Called on the trio loop when a bus came or went: messages may be missing. As `OnBusMessage`."""
+
 OnRaw: TypeAlias = Callable[[bytes], None]
 """Called on the trio loop; must neither block nor raise."""
 
 OnRemote: TypeAlias = Callable[[str, bytes], None]
 """Called with a topic and an encoded broadcast from another node; must neither block nor raise."""
+
+
+def ignore_change() -> None:
+    """An `OnBusChange` for those whom a gap does not concern."""
 
 
 class Bus(Protocol):
@@ -40,11 +47,26 @@ class Bus(Protocol):
     it comes back. What was published meanwhile is lost.
     """
 
-    def attach(self, on_message: OnBusMessage) -> None:
-        """Say where messages go. Once, before anything else."""
+    def attach(
+        self,
+        on_message: OnBusMessage,
+        *,
+        own: bytes = b"",
+        on_change: OnBusChange = ignore_change,
+    ) -> None:
+        """Say where messages go. Once, before anything else.
 
-    async def publish(self, messages: Sequence[BusMessage]) -> None:
+        Args:
+            on_message: takes each message.
+            own: those that begin like this are this node's and not handed on; none if it is empty.
+            on_change: told each time the bus came or went.
+        """
+
+    async def publish(self, messages: Sequence[BusMessage]) -> int:
         """Send these in order, in one go; own subscriptions hear them too.
+
+        Returns:
+            How many buses heard the last of them.
 
         Raises:
             BusDown: some of them were not sent.
@@ -186,21 +208,30 @@ class MemoryBus:
     def __init__(self, wire: "MemoryWire") -> None:
         self._wire = wire
         self._on_message: OnBusMessage | None = None
+        self._own = b""
+        self._on_change: OnBusChange = ignore_change
         self._channels: set[str] = set()
 
-    def attach(self, on_message: OnBusMessage) -> None:
+    def attach(
+        self,
+        on_message: OnBusMessage,
+        *,
+        own: bytes = b"",
+        on_change: OnBusChange = ignore_change,
+    ) -> None:
         """Say where messages go."""
         assert self._on_message is None, "a bus has one listener"
-        self._on_message = on_message
+        self._on_message, self._own, self._on_change = on_message, own, on_change
         self._wire.buses.append(self)
 
-    async def publish(self, messages: Sequence[BusMessage]) -> None:
+    async def publish(self, messages: Sequence[BusMessage]) -> int:
         """Send these in order."""
         await trio.lowlevel.checkpoint()
         self._wire.check()
+        heard = 0
         for channel, data in messages:
-            for bus in self._wire.buses:
-                bus.hear(channel, data)
+            heard = sum([bus.hear(channel, data) for bus in self._wire.buses])
+        return heard
 
     async def subscribe(self, channels: Sequence[str]) -> None:
         """Listen to these too."""
@@ -214,10 +245,17 @@ class MemoryBus:
         await trio.lowlevel.checkpoint()
         self._wire.check()
 
-    def hear(self, channel: str, data: bytes) -> None:
-        """For the wire: something was published."""
-        if channel in self._channels and self._on_message is not None:
+    def hear(self, channel: str, data: bytes) -> bool:
+        """For the wire: something was published. Returns whether this bus listens to it."""
+        if channel not in self._channels or self._on_message is None:
+            return False
+        if not self._own or not data.startswith(self._own):
             self._on_message(channel, data)
+        return True
+
+    def change(self) -> None:
+        """For the wire: it was cut, or joined again."""
+        self._on_change()
 
 
 class MemoryWire:
@@ -225,7 +263,18 @@ class MemoryWire:
 
     def __init__(self) -> None:
         self.buses: list[MemoryBus] = []
-        self.cut = False
+        self._cut = False
+
+    @property
+    def cut(self) -> bool:
+        """Whether nothing goes through."""
+        return self._cut
+
+    @cut.setter
+    def cut(self, cut: bool) -> None:
+        changed, self._cut = cut is not self._cut, cut
+        for bus in self.buses if changed else ():
+            bus.change()
 
     def check(self) -> None:
         """Fail as a bus does that has lost its server.

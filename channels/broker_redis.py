@@ -21,7 +21,7 @@ import trio
 from actors import Lifeline, Wakeup
 from channels.broker import BrokerStatistics, Bus, BusMessage, OnRaw, OnRemote, RawChannels
 from channels.errors import BusDown
-from channels.limits import BUS_BATCH_MAX, BUS_QUEUE_MAX, BUS_SUBSCRIBE_S
+from channels.limits import BUS_BATCH_MAX, BUS_GATHER_S, BUS_QUEUE_MAX, BUS_SUBSCRIBE_S
 
 # Names on the bus: topics and raw channels cannot be mistaken for one another, nor for another
 # program's keys.
@@ -58,7 +58,7 @@ class RedisBroker:
         self._received = 0
         self._dropped = 0
         self._connected = True
-        bus.attach(self._hear)
+        bus.attach(self._hear, own=self._mark)
 
     async def run(self, life: Lifeline) -> None:
         """Send and subscribe until asked to stop."""
@@ -131,9 +131,7 @@ class RedisBroker:
         self._changed.set()
 
     def _hear(self, channel: str, data: bytes) -> None:
-        """Something came over the bus."""
-        if data.startswith(self._mark):
-            return
+        """Something came over the bus, from another node."""
         _, _, message = data.partition(_SEPARATOR)
         self._received += 1
         if channel.startswith(_RAW):
@@ -144,9 +142,13 @@ class RedisBroker:
     async def _send_forever(self) -> None:
         while True:
             await self._filled.wait()
+            gathered = trio.current_time() + BUS_GATHER_S
+            size = 0
             while self._queue:
                 size = min(len(self._queue), BUS_BATCH_MAX)
                 await self._send([self._queue.popleft() for _ in range(size)])
+            if size > 1:  # they come faster than they go, and more will come
+                await trio.sleep_until(gathered)
 
     async def _send(self, batch: list[BusMessage]) -> None:
         sent = False

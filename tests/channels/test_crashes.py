@@ -47,11 +47,11 @@ class SlowBus(MemoryBus):
         self.busy = trio.Event()
         self.go_on = trio.Event()
 
-    async def publish(self, messages: Sequence[BusMessage]) -> None:
+    async def publish(self, messages: Sequence[BusMessage]) -> int:
         """Wait, then send."""
         self.busy.set()
         await self.go_on.wait()
-        await super().publish(messages)
+        return await super().publish(messages)
 
 
 async def test_a_broker_that_crashes_while_it_sends_counts_what_it_lost() -> None:

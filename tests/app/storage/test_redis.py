@@ -165,7 +165,7 @@ async def test_subscriptions_outlive_a_connection(
     assert node.bus.statistics().connections_lost == 1
 
 
-async def _until_it_works(attempt: Callable[[], Awaitable[None]]) -> None:
+async def _until_it_works(attempt: Callable[[], Awaitable[object]]) -> None:
     """Try until the bus is there again; each attempt goes to the server and back."""
     while True:
         try:
@@ -246,7 +246,7 @@ async def test_a_full_inbox_drops_and_counts(
 
 async def test_a_silent_server_is_given_up(annex: Annex, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that accepts and then says nothing is not taken for a quiet one."""
-    monkeypatch.setattr("app.storage.redis.BUS_ANSWER_S", 0.05)
+    monkeypatch.setattr("app.storage.redis_link.BUS_ANSWER_S", 0.05)
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     accepted = 0
@@ -275,7 +275,7 @@ async def test_a_quiet_connection_is_asked_for_a_sign_of_life(
     annex: Annex, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection without messages stays, for the server answers when asked."""
-    monkeypatch.setattr("app.storage.redis.BUS_SILENCE_S", 0.02)
+    monkeypatch.setattr("app.storage.redis_link.BUS_SILENCE_S", 0.02)
 
     async def pings() -> int:
         async with redis.asyncio.Redis.from_url(valkey_url) as admin:
