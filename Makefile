@@ -73,6 +73,10 @@ docs: $(READY) ## Write the pages that are printed from tables in the code
 bench-actors: $(READY) ## Measure actors beside bare trio, as ratios; ARGS=--quick takes 20 s
 	@$(BIN)/python -m bench.actors $(ARGS)
 
+.PHONY: bench-fanout
+bench-fanout: $(READY) ## Measure the full server beside a bound in C; ARGS=--quick takes two minutes
+	@$(BIN)/python -m bench.fanout $(ARGS)
+
 .PHONY: bench-annex
 bench-annex: $(READY) ## Measure what crossing to the annex costs, as ratios
 	@$(BIN)/python -m bench.annex

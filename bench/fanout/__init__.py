@@ -1,0 +1,1 @@
+"""How fast the full server delivers, beside a bound written in C: `make bench-fanout`."""
