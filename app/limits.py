@@ -27,6 +27,27 @@ CHECKOUT_TEXT_MAX: Final = 255
 # worst answer, short enough that a lost payment does not empty the shelf for the evening.
 RESERVATION_S: Final = 600.0
 
+# Access: who may not call any more ----------------------------------------------------------------
+
+# Seconds between a node's own looks for revocations: what a lost message costs. A revoked session's
+# sockets are closed within a second, the read and the closing included.
+REVOCATIONS_LOOK_S: Final = 0.5
+
+# Seconds between two such looks at least, however many are revoked: each looks at all connections,
+# a few milliseconds for ten thousand.
+REVOCATIONS_REST_S: Final = 0.1
+
+# Revocations read, or forgotten, in one go: a few milliseconds.
+REVOCATIONS_A_READ: Final = 1_000
+
+# Revocations of one line that are remembered, each until its token would have run out: some 30 MB
+# of a node's memory. With tokens of eight hours that is three that sign out each second.
+REVOCATIONS_A_LINE_MAX: Final = 100_000
+
+# Seconds between two times of forgetting what no longer matters: 200 a second in all, far more than
+# are made.
+REVOCATIONS_FORGET_S: Final = 5.0
+
 # Storage: the annex -------------------------------------------------------------------------------
 
 # A thread starts in milliseconds; this long means that the machine is stuck.

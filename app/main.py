@@ -10,7 +10,7 @@
        `- service (one for one)
           |- broker, hub
           |- viewers      who watches, on all nodes
-          |- events       one for one, patient: feed and relay go and come with PostgreSQL
+          |- events       one for one, patient: feed, relay, revocations; they need PostgreSQL
           |- transactions one virtual actor for each live transaction
           |- recovery     finds purchases that nobody drives
           |- checkouts    dynamic: one child for each push that waits for a purchase

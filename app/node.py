@@ -33,6 +33,8 @@ from app.http.readiness import Readiness
 from app.http.router import Router as HttpRouter
 from app.http.services import Services
 from app.http.table import ROUTES
+from app.identity.callers import Callers
+from app.identity.revocations import Revocations
 from app.identity.tokens import Tokens
 from app.ledger.service import Ledger
 from app.limits import CHECKOUTS_MAX, CONNECTIONS_MAX
@@ -58,7 +60,7 @@ from channels.router import Router
 # accident, and an orchestrator is better at starting over.
 TREE: Final = Intensity(restarts=10, window_s=60.0)
 
-# PostgreSQL's absence crashes the feed and the relay once a backoff, for as long as it lasts.
+# PostgreSQL's absence crashes what follows it once a backoff, for as long as it lasts.
 _PATIENT: Final = Intensity(restarts=200, window_s=60.0)
 _AGAIN: Final = Backoff(first_s=0.1, ceiling_s=2.0, reset_after_s=10.0, jitter=0.2)
 
@@ -74,6 +76,7 @@ _HUB_COUNTERS: Final = (
     "sends",
     "overflows",
 )
+_ACCESS_COUNTERS: Final = ("renewed", "refused", "warned", "kicked", "unread")
 _PRESENCE_COUNTERS: Final = ("told", "listed", "asked", "expired", "dropped")
 _BUS_COUNTERS: Final = ("published", "received", "dropped", "connections_lost")
 _LISTENER_COUNTERS: Final = ("accepted", "refused", "turned_away", "starved")
@@ -144,15 +147,18 @@ class Node:
         )
         self._sales = Sales(self._database)
         self._readiness = Readiness({"database": self._look}, self._emit)
+        self._revocations = Revocations(self._database, self._broker, emit=self._emit)
+        callers = Callers(tokens, self._revocations)
         self._endpoint = Endpoint(
-            TokenHandler(tokens),
+            TokenHandler(callers),
             self._topics(),
             self._hub,
             self._broker,
             limits,
             system=system,
         )
-        self._listener = self._listen(tokens)
+        self._revocations.attach(self._endpoint.access.cut)
+        self._listener = self._listen(callers)
 
     @property
     def port(self) -> int:
@@ -187,15 +193,16 @@ class Node:
 
     def _service(self) -> Supervisor:
         """What serves clients: parts that restart alone, in the order in which they begin."""
-        log = [
+        patient = [
             ChildSpec("feed", self._feed.run, backoff=_AGAIN),
             ChildSpec("relay", self._relay.run, backoff=_AGAIN),
+            ChildSpec("revocations", self._revocations.run, backoff=_AGAIN),
         ]
         children = [
             ChildSpec("broker", self._broker.run),
             ChildSpec("hub", self._hub.run),
             ChildSpec("viewers", self._viewers.run),
-            Supervisor("events", log, intensity=_PATIENT).as_child(),
+            Supervisor("events", patient, intensity=_PATIENT).as_child(),
             self._transactions.actors.as_child(),
             ChildSpec("recovery", self._transactions.run, backoff=_AGAIN),
             self._checkouts.as_child(),
@@ -213,9 +220,10 @@ class Node:
     def _sale_channel(self) -> SaleChannel:
         return SaleChannel(self._sales, self._transactions, self._checkouts, viewers=self._viewers)
 
-    def _listen(self, tokens: Tokens) -> Listener:
+    def _listen(self, callers: Callers) -> Listener:
         services = Services(
-            tokens=tokens,
+            callers=callers,
+            revocations=self._revocations,
             sales=self._sales,
             transactions=self._transactions,
             ledger=Ledger(self._database),
@@ -257,6 +265,8 @@ class Node:
             watch("bus", self._bus.statistics, counters=_BUS_COUNTERS)
         watch("broker", self._broker.statistics, counters=("published", "received", "dropped"))
         watch("socket", self._endpoint.statistics, counters=_SOCKET_COUNTERS)
+        watch("access", self._endpoint.access.statistics, counters=_ACCESS_COUNTERS)
+        watch("revocations", self._revocations.statistics, counters=("cut",))
         watch("hub", self._hub.statistics, counters=_HUB_COUNTERS)
         watch("viewers", self._viewers.statistics, counters=_PRESENCE_COUNTERS)
         watch("feed", self._feed.statistics, counters=("applied", "healed", "batches_unread"))

@@ -185,11 +185,19 @@ class Channel:
         """Act on a message that `ChannelSocket.notify` handed over."""
         raise AssertionError(f"{type(self).__name__} takes no messages, and got {message!r}")
 
+    async def reauthorize(self, socket: ChannelSocket) -> bool:
+        """Whether the client may stay in the topic: it has sent a new token, and is new `assigns`.
+
+        Asked before anything else is handled. A client that may not is told `phx_close`, and does
+        not rejoin by itself.
+        """
+        return True
+
     async def terminate(self, reason: str, socket: ChannelSocket) -> None:
         """Say goodbye, if the join was granted. Pushes from here still reach a client that left.
 
         Args:
-            reason: one of LEFT, STOPPED, KICKED, REPLACED, CLOSED, CRASHED.
+            reason: one of LEFT, STOPPED, KICKED, DENIED, REPLACED, CLOSED, CRASHED.
             socket: the client.
         """
 
@@ -206,6 +214,7 @@ class NowaitChannel(Channel):
 LEFT: Final = "left"  # the client left the topic
 STOPPED: Final = "stopped"  # the channel returned Stop
 KICKED: Final = "kicked"  # somebody else ended it
+DENIED: Final = "denied"  # the client's new token does not let it be here
 REPLACED: Final = "replaced"  # the client joined the topic again
 CLOSED: Final = "closed"  # the connection ended
 CRASHED: Final = "crashed"  # a method of the channel raised

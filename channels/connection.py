@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 import trio
 
 from actors import ActorDown, DynamicSupervisor, Lifeline, StartFailed
+from channels.access import Access
 from channels.broker import Broker
 from channels.channel import CRASHED, KICKED, LEFT, REPLACED, Body, Reply
 from channels.client import Ended
@@ -77,6 +78,7 @@ class Surroundings:
     limits: Limits
     broadcast: Broadcast
     tally: Tally
+    access: Access
 
 
 class Connection:
@@ -125,6 +127,7 @@ class Connection:
         self._supervisor = DynamicSupervisor("channels", max_children=self._hosts_max)
         self._life = life.part("channels")
         self._gone = trio.Event()
+        self.stay = around.access.admit(self)
 
     @property
     def topics(self) -> list[str]:
@@ -190,6 +193,11 @@ class Connection:
         self._state.leave(membership, membership.farewell)
         self._retire(membership, KICKED)
         return True
+
+    def recheck(self) -> None:
+        """Have every channel see whether the client may still be there."""
+        for host in self._hosts.values():
+            host.recheck()
 
     # For the hosts.
 
@@ -281,6 +289,9 @@ class Connection:
     def _beat(self, envelope: Envelope, _membership: Membership | None) -> None:
         self.reply(None, envelope, _OK)
 
+    def _renew(self, envelope: Envelope, _membership: Membership | None) -> None:
+        self.stay.renew(envelope)
+
     def _confirm(self, envelope: Envelope, _membership: Membership | None) -> None:
         self._reply(envelope, _OK)
 
@@ -350,6 +361,7 @@ class Connection:
 
     _acts: ClassVar[Mapping[Act, Callable[["Connection", Envelope, Membership | None], None]]] = {
         Act.BEAT: _beat,
+        Act.RENEW: _renew,
         Act.ADMIT: _admit,
         Act.REPLACE: _begin,
         Act.HOLD: _hold,

@@ -7,14 +7,15 @@ the stream is closed when `serve` returns.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import trio
 
 from actors import Lifeline, System
+from channels.access import Access
 from channels.broker import Broker
 from channels.channel import Body
 from channels.connection import Connection, Surroundings, Tally
@@ -25,7 +26,7 @@ from channels.reception import Reception, SocketHandler
 from channels.router import Router
 from channels.serializer_v2 import V2
 from channels.session import Opening
-from channels.verdict import DISCONNECTED, DRAINED
+from channels.verdict import DRAINED
 from channels.websocket import Wire
 
 _HEAD_END: Final = b"\r\n\r\n"
@@ -94,7 +95,11 @@ class Endpoint:
         self._closed: Counter[str] = Counter()
         self._connections: dict[Connection, None] = {}
         self._empty = trio.Event()
-        self.around = Surroundings(router, hub, broker, self._limits, self.broadcast, self._tally)
+        self.access = Access(handler, broker, self._system.timers, self._limits)
+        """Who is here, until when; and who is to be cut off."""
+        self.around = Surroundings(
+            router, hub, broker, self._limits, self.broadcast, self._tally, self.access
+        )
         broker.attach(hub.publish_encoded)
 
     def broadcast(self, topic: str, event: str, payload: Body) -> None:
@@ -108,31 +113,18 @@ class Endpoint:
         self._hub.publish_encoded(topic, message)
         self._broker.publish(topic, message)
 
-    def kick(self, topic: str, matches: Callable[[Any], bool]) -> int:
-        """End the membership of some clients of this node; they do not rejoin by themselves.
+    def kick(self, topic: str, who: str) -> None:
+        """End a client's membership of a topic, on every node; it does not rejoin by itself.
 
         Args:
             topic: the whole topic.
-            matches: tells of a client's assigns whether it is meant.
-
-        Returns:
-            How many had joined the topic.
+            who: the client's name, as the handler's `who` gives it.
         """
-        return sum(connection.kick(topic) for connection in self._meant(matches))
+        self.access.kick(topic, who)
 
-    def disconnect(self, matches: Callable[[Any], bool]) -> int:
-        """Close some clients of this node with 1001: they connect again, if they still may.
-
-        Args:
-            matches: tells of a client's assigns whether it is meant.
-
-        Returns:
-            How many are closed by this.
-        """
-        meant = [connection for connection in self._meant(matches) if connection.verdict is None]
-        for connection in meant:
-            connection.end(DISCONNECTED)
-        return len(meant)
+    def disconnect(self, who: str) -> None:
+        """Close a client's connections with 1001, on every node: it connects again, if it may."""
+        self.access.disconnect(who)
 
     async def serve(
         self, stream: trio.abc.Stream, head: bytes, life: Lifeline | None = None
@@ -199,13 +191,12 @@ class Endpoint:
         self._opened += 1
         self._connections[connection] = None
         self._emit("socket.opened", {"address": address})
+        connection.stay.begin()
         try:
             yield
         finally:
+            connection.stay.end()
             self._forget(connection, address)
-
-    def _meant(self, matches: Callable[[Any], bool]) -> list[Connection]:
-        return [connection for connection in self._connections if matches(connection.assigns)]
 
     async def _close_in_batches(self) -> None:
         connections = list(self._connections)

@@ -23,6 +23,7 @@ from actors.spec import Start
 from channels.channel import (
     CLOSED,
     CRASHED,
+    DENIED,
     STOPPED,
     Body,
     Channel,
@@ -58,13 +59,18 @@ class _Info:
 
 
 @dataclass(frozen=True, slots=True)
+class _Recheck:
+    """The client has a new identity: see whether it may stay."""
+
+
+@dataclass(frozen=True, slots=True)
 class _End:
     """End in peace, for this reason."""
 
     reason: str
 
 
-HostMessage: TypeAlias = Envelope | _Join | _Info | _End
+HostMessage: TypeAlias = Envelope | _Join | _Info | _Recheck | _End
 
 
 # Stands where the channel will, until the actor has started.
@@ -88,6 +94,7 @@ class ChannelHost(Actor[HostMessage]):
         "_early",
         "_failure",
         "_join_scope",
+        "_recheck_due",
         "_registered",
         "_route",
         "_socket",
@@ -121,6 +128,7 @@ class ChannelHost(Actor[HostMessage]):
         self._failure: Exception | None = None  # raised by a push handled outside the mailbox
         self._early: list[tuple[str, Body]] | None = []  # pushes that wait for the answer
         self._join_scope: trio.CancelScope | None = None
+        self._recheck_due = False
         self._registered = False  # with the broker
         self._subscription: Subscription | None = None
         self._socket = HostSocket(self, client)
@@ -164,6 +172,13 @@ class ChannelHost(Actor[HostMessage]):
         self.reason = self.reason or reason
         if self._join_scope is not None:
             self._join_scope.cancel()
+
+    def recheck(self) -> None:
+        """The client has a new identity: see whether it may stay, before anything else."""
+        self._recheck_due = True
+        if self.granted:
+            with suppress(MailboxFull):  # then whatever is there has it seen to
+                self.ref.cast(_Recheck())
 
     def notify(self, message: object) -> None:
         """Have the channel handle a message of the application. Without room it is lost."""
@@ -219,6 +234,10 @@ class ChannelHost(Actor[HostMessage]):
             raise self._failure
 
     async def _act(self, message: HostMessage) -> None:
+        if self._recheck_due and not isinstance(message, _Join | _End):
+            await self._reauthorize()
+            if self.reason is not None:
+                return
         if isinstance(message, Envelope):
             self._socket.present = message
             result = await self._channel.handle_in(message.event, message.payload, self._socket)
@@ -227,7 +246,7 @@ class ChannelHost(Actor[HostMessage]):
             await self._inform(message.message)
         elif isinstance(message, _Join):
             await self._join()
-        else:
+        elif isinstance(message, _End):
             self._end_now(message.reason)
 
     async def _join(self) -> None:
@@ -242,6 +261,7 @@ class ChannelHost(Actor[HostMessage]):
             self._registered = True
             await client.broker.subscribe(topic)
             payload = self.membership.join.payload
+            self._recheck_due = False  # it is the present identity that is asked about
             result = await self._channel.join(topic, payload, self._socket)
             self._conclude_join(result)
         if self._join_scope.cancelled_caught:
@@ -272,6 +292,17 @@ class ChannelHost(Actor[HostMessage]):
         assert self._subscription is not None, "a member was subscribed before it was asked"
         self._client.hub.release(self._subscription, _last_position(joined))
         self._client.channel_joined(self.membership)
+        if self._recheck_due:
+            self.recheck()
+
+    async def _reauthorize(self) -> None:
+        self._recheck_due = False
+        with trio.fail_after(self._client.limits.join_s):
+            entitled = await self._channel.reauthorize(self._socket)
+        if not isinstance(entitled, bool):
+            raise self._illegal("reauthorize", (bool,), entitled)
+        if not entitled:
+            self._end_now(DENIED)
 
     def _refuse(self, response: Payload) -> None:
         self._answer_join(Reply.error(response))

@@ -72,6 +72,9 @@ BUS_GATHER_S: Final = 0.001
 # and the subscription follows when the bus is back.
 BUS_SUBSCRIBE_S: Final = 1.0
 
+# Clients looked at between two checkpoints, when access is taken away: half a millisecond.
+ACCESS_CLIENTS_A_TURN: Final = 1_000
+
 # Presence -----------------------------------------------------------------------------------------
 
 # How long changes of a topic's people are gathered before they are told: people who come together
@@ -141,6 +144,10 @@ class Limits:
         idle_s: without a byte from the client, who sends a heartbeat every 30 s. As Phoenix.
         close_s: for the closing handshake. A client that is gone never answers.
         terminate_s: for a channel's `terminate`, then it is cancelled. As Phoenix.
+        expiry_warning_s: before a client's time is over it is told so: enough for an application to
+            fetch a new token, and to try again once it could not.
+        renewal_s: between two new tokens of one client. Each is verified and has every channel ask
+            whether the client may stay, which may cost a query each.
         drain_s: for closing every connection on shutdown.
         drain_batch: connections closed at once when draining: they come back to other nodes
             together, and this is what one node can take.
@@ -158,6 +165,8 @@ class Limits:
     idle_s: float = 60.0
     close_s: float = 2.0
     terminate_s: float = 5.0
+    expiry_warning_s: float = 60.0
+    renewal_s: float = 1.0
     drain_s: float = 3.0
     drain_batch: int = 500
     drain_interval_s: float = 0.1

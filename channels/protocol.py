@@ -29,11 +29,14 @@ REPLY: Final = "phx_reply"
 CLOSE: Final = "phx_close"
 ERROR: Final = "phx_error"
 HEARTBEAT: Final = "heartbeat"
+ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - the name of an event, and of what is in it
+TOKEN_EXPIRING: Final = "token_expiring"  # noqa: S105 - the name of an event
 SOCKET_TOPIC: Final = "phoenix"
 
 UNMATCHED: Final = MappingProxyType({"reason": "unmatched topic"})
 TOO_MANY: Final = MappingProxyType({"reason": "too many channels joined"})
 JOIN_CRASHED: Final = MappingProxyType({"reason": "join crashed"})
+TOKEN_MISSING: Final = MappingProxyType({"reason": "access_token is missing"})
 CHANNEL_CRASH: Final = MappingProxyType({"reason": "channel_crash"})
 BUSY: Final = MappingProxyType(
     {
@@ -49,6 +52,8 @@ class Kind(IntEnum):
     """What came in."""
 
     HEARTBEAT = auto()
+    RENEWAL = auto()  # a new token, on the socket's own topic
+    ACCESS = auto()  # a new token, on a topic that was joined
     JOIN = auto()
     LEAVE = auto()
     PUSH = auto()
@@ -75,6 +80,7 @@ class Act(IntEnum):
     """What to do about it."""
 
     BEAT = auto()  # answer the heartbeat
+    RENEW = auto()  # see whether the token is good
     ADMIT = auto()  # look for a route and for room, then start a join
     REPLACE = auto()  # end the present channel, then start a join
     HOLD = auto()  # keep it until the join under way is answered
@@ -95,6 +101,10 @@ def _rows() -> dict[Case, Act]:
     rows = {
         (Kind.HEARTBEAT, Standing.CURRENT): (Act.BEAT, Act.BEAT, Act.BEAT, Act.BEAT),
         (Kind.HEARTBEAT, Standing.STALE): (Act.BEAT, Act.BEAT, Act.BEAT, Act.BEAT),
+        (Kind.RENEWAL, Standing.CURRENT): (Act.RENEW, Act.RENEW, Act.RENEW, Act.RENEW),
+        (Kind.RENEWAL, Standing.STALE): (Act.RENEW, Act.RENEW, Act.RENEW, Act.RENEW),
+        (Kind.ACCESS, Standing.CURRENT): (Act.REFUSE, Act.HOLD, Act.RENEW, Act.IGNORE),
+        (Kind.ACCESS, Standing.STALE): (Act.REFUSE, Act.IGNORE, Act.IGNORE, Act.IGNORE),
         (Kind.JOIN, Standing.CURRENT): (Act.ADMIT, Act.REPLACE, Act.REPLACE, Act.REPLACE),
         (Kind.JOIN, Standing.STALE): (Act.ADMIT, Act.REPLACE, Act.REPLACE, Act.REPLACE),
         (Kind.LEAVE, Standing.CURRENT): (Act.CONFIRM, Act.HOLD, Act.LEAVE, Act.CONFIRM),
@@ -113,6 +123,7 @@ def _rows() -> dict[Case, Act]:
 
 DECISIONS: Final[Mapping[Case, Act]] = MappingProxyType(_rows())
 
+_OF_SOCKET: Final = {HEARTBEAT: Kind.HEARTBEAT, ACCESS_TOKEN: Kind.RENEWAL}
 _CONTROL: Final = {JOIN: Kind.JOIN, LEAVE: Kind.LEAVE}
 
 
@@ -221,7 +232,8 @@ def _give_way(present: Membership, successor: Membership) -> None:
 
 def kind_of(envelope: Envelope) -> Kind:
     """Which row of the table a frame belongs to."""
+    if envelope.topic == SOCKET_TOPIC and envelope.event in _OF_SOCKET:
+        return _OF_SOCKET[envelope.event]
     if not envelope.event.startswith(RESERVED_PREFIX):
-        beats = envelope.topic == SOCKET_TOPIC and envelope.event == HEARTBEAT
-        return Kind.HEARTBEAT if beats else Kind.PUSH
+        return Kind.ACCESS if envelope.event == ACCESS_TOKEN else Kind.PUSH
     return _CONTROL.get(envelope.event, Kind.RESERVED)

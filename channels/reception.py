@@ -2,14 +2,33 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from math import inf
+from types import MappingProxyType
+from typing import Any, Final
 
+from channels.channel import Payload
 from channels.handshake import Asked, ConnectRefused
 from channels.router import Router
 
+_NO_RENEWALS: Final = MappingProxyType({"reason": "tokens are not renewed here"})
 
-class SocketHandler(Protocol):
-    """What an application decides about connections."""
+
+@dataclass(frozen=True, slots=True)
+class RenewalRefused:
+    """The new token of a client that is here is not taken; its connection goes on under the old.
+
+    Attributes:
+        response: what the client is answered with.
+    """
+
+    response: Payload
+
+
+class SocketHandler:
+    """What an application decides about connections: at least who may connect.
+
+    All but `connect` neither waits nor fails; they are asked often.
+    """
 
     async def connect(
         self,
@@ -29,6 +48,30 @@ class SocketHandler(Protocol):
         Returns:
             Anything but a `ConnectRefused` becomes the `assigns` of the client's channels.
         """
+        return ConnectRefused()
+
+    def who(self, assigns: Any) -> str:
+        """The client's name on all nodes: to be found by, and counted under. It never changes.
+
+        Several clients may have one name: a person's, usually. Empty for those that nobody finds.
+        """
+        return ""
+
+    def valid_s(self, assigns: Any) -> float:
+        """Seconds for which the client may stay from now on; 0 or less once that is over."""
+        return inf
+
+    def renew(self, assigns: Any, token: str) -> Any:
+        """What becomes of a client that sends another token while it is here.
+
+        Args:
+            assigns: who it is now.
+            token: as the client sent it; not verified.
+
+        Returns:
+            Its new assigns, under the same name; or a `RenewalRefused`.
+        """
+        return RenewalRefused(_NO_RENEWALS)
 
 
 @dataclass(frozen=True, slots=True)

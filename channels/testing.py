@@ -14,7 +14,6 @@ Nothing here sleeps; what does not come within `PATIENCE_S` fails the test.
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
@@ -34,17 +33,23 @@ from wsproto.events import (
     TextMessage,
 )
 
-from actors import Lifeline, System
-from channels.broker import Broker, MemoryBroker
 from channels.endpoint import Endpoint
-from channels.hub import Hub
-from channels.limits import Limits
-from channels.origin import Origins
 from channels.protocol import CLOSE, ERROR, HEARTBEAT, JOIN, LEAVE, REPLY, SOCKET_TOPIC
-from channels.reception import SocketHandler
-from channels.router import RouteLike, Router
 from channels.serializer import Envelope, Ref
+from channels.testing_node import Anyone, Node, serving
 from channels.testing_wire import bytes_of, read, say
+
+__all__ = [
+    "ANYTHING",
+    "PATIENCE_S",
+    "Anyone",
+    "Client",
+    "ConnectionEnded",
+    "HandshakeRefused",
+    "Node",
+    "connect",
+    "serving",
+]
 
 # Seconds until something that did not come is a failure: beyond every limit of a connection, so
 # that a test can see them at work. A virtual clock makes the wait free.
@@ -93,66 +98,6 @@ class ConnectionEnded(Exception):  # noqa: N818 - it says what happened
     def __init__(self, code: int) -> None:
         super().__init__(f"the endpoint closed with {code}")
         self.code = code
-
-
-@dataclass(slots=True)
-class Node:
-    """One node under test.
-
-    Attributes:
-        endpoint: to connect to.
-        hub: to publish by, and to look at.
-        broker: of this node.
-    """
-
-    endpoint: Endpoint
-    hub: Hub
-    broker: Broker
-
-
-class Anyone:
-    """A handler that lets everybody in, under the name they give as token."""
-
-    async def connect(
-        self,
-        params: Mapping[str, Any],
-        token: str | None,
-        headers: Mapping[str, str],
-        address: str,
-    ) -> object:
-        """The token is the assigns."""
-        return token
-
-
-@asynccontextmanager
-async def serving(
-    routes: Sequence[RouteLike],
-    *,
-    handler: SocketHandler | None = None,
-    broker: Broker | None = None,
-    limits: Limits | None = None,
-    system: System | None = None,
-    origins: Origins | None = None,
-) -> AsyncIterator[Node]:
-    """Run a node's endpoint, hub and broker.
-
-    Args:
-        routes: which topics are served, and by what.
-        handler: who may connect; anyone if left out.
-        broker: of a lone node if left out.
-        limits: of the endpoint and the hub.
-        system: of the tree; takes events.
-        origins: the pages that may connect.
-    """
-    hub = Hub(limits)
-    broker = broker or MemoryBroker()
-    router = Router(routes, origins=origins)
-    endpoint = Endpoint(handler or Anyone(), router, hub, broker, limits, system=system)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(hub.run, Lifeline())
-        nursery.start_soon(broker.run, Lifeline())
-        yield Node(endpoint, hub, broker)
-        nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager

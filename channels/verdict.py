@@ -33,6 +33,10 @@ DISCONNECTED: Final = Verdict("disconnected", 1001)  # the application sends thi
 BUG: Final = Verdict("crashed", 1011)  # a bug of ours
 MALFORMED: Final = Verdict("malformed", 4400)  # too many messages that are none
 
+# From its stay, which knows until when it may be here.
+EXPIRED: Final = Verdict("expired", 4401)  # its token is over: connect again with a new one
+REVOKED: Final = Verdict("revoked", 4403)  # its token was taken away: sign in again
+
 # From the session, which has the clock, and hears from the WebSocket library.
 IDLE: Final = Verdict("idle", 4408)  # not a byte for too long
 PROTOCOL_ERROR: Final = Verdict("protocol_error", 1002, said=True)
@@ -50,6 +54,8 @@ VERDICTS: Final = (
     DISCONNECTED,
     BUG,
     MALFORMED,
+    EXPIRED,
+    REVOKED,
     IDLE,
     PROTOCOL_ERROR,
     INVALID_DATA,

@@ -167,7 +167,7 @@ class Router:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise RefusedError(Refusal(Code.UNAUTHORIZED))
-        identity = self._services.tokens.verify(token.strip())
+        identity = self._services.callers.identify(token.strip())
         if isinstance(identity, Refusal):
             raise RefusedError(identity)
         return replace(request, caller=identity)

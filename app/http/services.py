@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from actors.tree import Vitals
 from app.events.service import EventLog
 from app.http.readiness import Readiness
-from app.identity.tokens import Tokens
+from app.identity.callers import Callers
+from app.identity.revocations import Revocations
 from app.ledger.service import Ledger
 from app.sales.service import Sales
 from app.transactions.service import Transactions
@@ -17,7 +18,8 @@ class Services:
     """The services behind HTTP.
 
     Attributes:
-        tokens: tells who calls.
+        callers: tells who calls.
+        revocations: who may not call any more.
         sales: sales, listings and stock.
         transactions: purchases.
         ledger: accounts and entries.
@@ -28,7 +30,8 @@ class Services:
             where none runs.
     """
 
-    tokens: Tokens
+    callers: Callers
+    revocations: Revocations
     sales: Sales
     transactions: Transactions
     ledger: Ledger

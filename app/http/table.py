@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.http import accounts, operations, sales, transactions, tree
+from app.http import accounts, operations, revocations, sales, transactions, tree
 from app.http.openapi import route_of_itself
 
 _API: Final = (
@@ -11,6 +11,7 @@ _API: Final = (
     *sales.ROUTES,
     *transactions.ROUTES,
     *accounts.ROUTES,
+    *revocations.ROUTES,
 )
 
 ROUTES: Final = (*_API, route_of_itself(_API))

@@ -26,6 +26,7 @@ class Identity:
         line: the business line's id.
         expires_at: when the token stops being valid, in seconds since the epoch.
         session: the token's own id, for logs and revocation.
+        issued_at: when the token was made, in seconds since the epoch.
     """
 
     person: str
@@ -33,7 +34,17 @@ class Identity:
     line: str
     expires_at: int
     session: str
+    issued_at: int = 0
+
+    @property
+    def name(self) -> str:
+        """The person's name among all lines'. A line has no slash, so no two share one."""
+        return f"{self.line}/{self.person}"
+
+    def seconds_left(self, now: float) -> float:
+        """For how long the token is still valid at `now`, on whichever of our nodes' clocks."""
+        return self.expires_at + LEEWAY_SECONDS - now
 
     def has_expired(self, now: float) -> bool:
-        """Whether the token is no longer valid at `now`, on whichever of our nodes' clocks."""
-        return self.expires_at + LEEWAY_SECONDS <= now
+        """Whether the token is no longer valid at `now`."""
+        return self.seconds_left(now) <= 0

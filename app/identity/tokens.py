@@ -9,6 +9,7 @@ ours is told so, because its holder can mend that alone.
 import re
 import secrets
 import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -24,19 +25,22 @@ TYPE: Final = "at+jwt"
 # enough for a socket's URL of 255 characters, which is what small clients keep room for.
 CLAIMS: Final = frozenset({"sub", "role", "line", "exp", "jti"})
 
-# Of a token's own id: 64 bits, so that no two of a month's tokens are alike.
-_SESSION_BYTES: Final = 8
+# A token's own id is 12 bytes in base64: the moment of issue, whole seconds since 1970 in four
+# bytes, the highest first, then 64 bits of chance. All of a person's tokens until now could not be
+# called back without that moment, and a claim `iat` would not fit that URL.
+_MOMENT_BYTES: Final = 4
+_CHANCE_BYTES: Final = 8
 
 # RFC 7518 section 3.2: an HMAC key is at least as long as the hash, 256 bits.
 SECRET_BYTES_MIN: Final = 32
 
-# A working month: a token cannot be called back yet, so none is issued to outlive this.
+# A working month: what is revoked has to be remembered for as long.
 TTL_SECONDS_MAX: Final = 31 * 24 * 3600
 
 # Ours are under 400 characters. What is longer is refused before it costs a hash.
 TOKEN_CHARACTERS_MAX: Final = 2_048
 
-_SESSION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_SESSION: Final = re.compile(r"[A-Za-z0-9_-]{16}", re.ASCII)
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 
 _INVALID: Final = Refusal(Code.UNAUTHORIZED)
@@ -82,7 +86,7 @@ class Tokens:
             "role": role.value,
             "line": line,
             "exp": now + ttl_s,
-            "jti": secrets.token_urlsafe(_SESSION_BYTES),
+            "jti": new_session(now),
         }
         return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"typ": TYPE})
 
@@ -136,19 +140,28 @@ def _canonical(token: str) -> bool:
     return len(signature) == 43 and signature[-1] in "AEIMQUYcgkosw048"
 
 
+def new_session(now: int) -> str:
+    """The id of a token that is issued at this moment, whole seconds since the epoch."""
+    moment = now.to_bytes(_MOMENT_BYTES, "big")
+    return urlsafe_b64encode(moment + secrets.token_bytes(_CHANCE_BYTES)).decode()
+
+
+def issued_at(session: object) -> int | None:
+    """When the token of this id was issued, in seconds since the epoch; None if it is no id."""
+    if not isinstance(session, str) or not _SESSION.fullmatch(session):
+        return None
+    return int.from_bytes(urlsafe_b64decode(session)[:_MOMENT_BYTES], "big")
+
+
 def _identity(claims: Mapping[str, Any], now: int) -> Identity | None:
     """The identity in these claims, where each is of its type and none outlives our bound."""
-    expires = claims["exp"]
-    if type(expires) is not int or not 0 < expires <= now + TTL_SECONDS_MAX + LEEWAY_SECONDS:
+    person, line, session, expires = (claims[name] for name in ("sub", "line", "jti", "exp"))
+    issued = issued_at(session)
+    if not (is_person(person) and is_id(line)) or issued is None or type(expires) is not int:
         return None
-    person, line, session = claims["sub"], claims["line"], claims["jti"]
-    if not (is_person(person) and is_id(line) and _is_session(session)):
+    if issued > now + LEEWAY_SECONDS or not issued < expires <= issued + TTL_SECONDS_MAX:
         return None
     role = claims["role"]
     if not isinstance(role, str) or role not in set(Role):
         return None
-    return Identity(person, Role(role), line, expires, session)
-
-
-def _is_session(value: object) -> bool:
-    return isinstance(value, str) and _SESSION.fullmatch(value) is not None
+    return Identity(person, Role(role), line, expires, session, issued)

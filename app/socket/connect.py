@@ -1,19 +1,31 @@
-"""Who may connect: whoever holds a valid token. What it proves is what every channel is handed."""
+"""Who may connect, and stay: whoever holds a valid token. What it proves is what channels get."""
 
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from app.domain.errors import Refusal
+from app.domain.errors import Code, Refusal
+from app.identity.callers import Callers
 from app.identity.model import Identity
-from app.identity.tokens import Tokens
+from app.socket.refusal import response_of
 from channels.handshake import ConnectRefused
+from channels.reception import RenewalRefused, SocketHandler
+
+_SOMEBODY_ELSE: Final = Refusal(Code.FORBIDDEN, "The token is somebody else's.")
 
 
-class TokenHandler:
-    """The endpoint's `SocketHandler`: a token in, an `Identity` out as the connection's assigns."""
+class TokenHandler(SocketHandler):
+    """A token in, an `Identity` out as the connection's assigns."""
 
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
+    def __init__(self, callers: Callers, *, now: Callable[[], float] = time.time) -> None:
+        """A handler for all sockets of a node.
+
+        Args:
+            callers: tells whom a token proves.
+            now: seconds since the epoch; the machine's clock unless a test brings its own.
+        """
+        self._callers = callers
+        self._now = now
 
     async def connect(
         self,
@@ -23,7 +35,24 @@ class TokenHandler:
         address: str,
     ) -> Identity | ConnectRefused:
         """The identity that the token proves. A refusal says nothing: a browser cannot see it."""
-        identity = self._tokens.verify(token) if token else None
+        identity = self._callers.identify(token) if token else None
         if identity is None or isinstance(identity, Refusal):
             return ConnectRefused()
         return identity
+
+    def who(self, assigns: Identity) -> str:
+        """A person of a line, in whatever role and session."""
+        return assigns.name
+
+    def valid_s(self, assigns: Identity) -> float:
+        """What is left of the token; nothing of one that was revoked while the client came in."""
+        return 0 if self._callers.has_revoked(assigns) else assigns.seconds_left(self._now())
+
+    def renew(self, assigns: Identity, token: str) -> Identity | RenewalRefused:
+        """Another token of the same person. Their role may have changed."""
+        renewed = self._callers.identify(token)
+        if isinstance(renewed, Identity) and renewed.name != assigns.name:
+            renewed = _SOMEBODY_ELSE
+        if isinstance(renewed, Refusal):
+            return RenewalRefused(response_of(renewed))
+        return renewed

@@ -15,11 +15,11 @@ answered `outcome_unknown`, for the purchase itself goes on or is taken up again
 Whoever joined is a viewer of the sale until its channel ends; members are told how many there are,
 never who. Presence keeps that, on all nodes, and it is the one thing here that the log does not.
 
-A socket may outlive its token. Watching goes on then; joining and buying need one that is valid.
+No socket outlives its token: its connection is closed when that is over, and whoever has joined is
+somebody who may be here.
 """
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -30,7 +30,6 @@ from app.domain.cursor import parse_cursor
 from app.domain.errors import Code, Refusal
 from app.domain.ids import new_id
 from app.identity.model import Identity
-from app.identity.tokens import EXPIRED
 from app.limits import CHECKOUTS_A_CHANNEL_MAX, JOIN_S
 from app.sales.model import SaleJoin
 from app.sales.service import Sales
@@ -69,7 +68,6 @@ class SaleChannel(Channel):
         checkouts: DynamicSupervisor,
         *,
         viewers: Presence | None = None,
-        now: Callable[[], float] = time.time,
     ) -> None:
         """A channel not joined yet.
 
@@ -78,13 +76,11 @@ class SaleChannel(Channel):
             transactions: makes purchases.
             checkouts: runs the checkouts of this node's channels; its size bounds them.
             viewers: counts those who watch; nobody is told where it is left out.
-            now: seconds since the epoch; the machine's clock unless a test brings its own.
         """
         self._sales = sales
         self._transactions = transactions
         self._checkouts = checkouts
         self._viewers = viewers
-        self._now = now
         self._sale = ""
         self._under_way = 0
 
@@ -92,8 +88,6 @@ class SaleChannel(Channel):
         """Answers `{snapshot, cursor}`, or the events missed since `{cursor}` of the params."""
         if not isinstance(params, Mapping):
             return JoinRefused(response_of(_NOT_AN_OBJECT))
-        if socket.assigns.has_expired(self._now()):
-            return JoinRefused(response_of(EXPIRED))
         self._sale = topic.partition(":")[2]
         wire = params.get("cursor")
         start: SaleJoin | Refusal = Refusal(Code.UNAVAILABLE)
@@ -111,8 +105,6 @@ class SaleChannel(Channel):
             return _refuse(_NO_SUCH_EVENT)
         if not isinstance(payload, Mapping):
             return _refuse(_NOT_AN_OBJECT)
-        if socket.assigns.has_expired(self._now()):
-            return _refuse(EXPIRED)
         request = parse_checkout({**payload, "sale": self._sale})
         if isinstance(request, Refusal):
             return _refuse(request)

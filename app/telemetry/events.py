@@ -164,6 +164,19 @@ TABLE: Final = (
         "Redis is away: messages reach the clients of their own node only.",
     ),
     _event("bus.connected", "info", "place", "Redis is there, or is back."),
+    # Access
+    _event(
+        "access.revoked",
+        "info",
+        "kind line",
+        "A session, or all tokens of a person until now, was revoked by a request to this node.",
+    ),
+    _event(
+        "access.cut",
+        "info",
+        "connections",
+        "So many connections to this node were closed because their tokens were revoked.",
+    ),
     # Purchases
     _event(
         "transaction.settled",

@@ -148,7 +148,6 @@ async def attended(broker: Broker | None = None, **options: Any) -> AsyncIterato
     ):
         building.presence = presence = Presence(node.hub, node.broker, **options)
         here = Attended(node, presence, building, Lifeline("presence", system=system))
-        nursery.start_soon(system.timers.run)
         nursery.start_soon(presence.run, here.life)
         yield here
         nursery.cancel_scope.cancel()

@@ -13,6 +13,7 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 from actors import System
 from channels.handshake import TOKEN_PREFIX, ConnectRefused
 from channels.limits import Limits
+from channels.reception import SocketHandler
 from channels.router import Router
 from channels.serializer import Envelope
 from channels.testing import Anyone, Client, HandshakeRefused, Node, connect, serving
@@ -21,7 +22,7 @@ from tests.channels.rooms import Hot, Script
 Told = list[tuple[str, Mapping[str, object]]]
 
 
-class Doorman:
+class Doorman(SocketHandler):
     """Lets in who has the right token, and notes what it was told."""
 
     def __init__(self) -> None:

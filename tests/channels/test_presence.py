@@ -75,7 +75,7 @@ async def test_a_client_is_not_there_any_more_however_it_ends(
             if how == "leave":
                 await ann.leave(TOPIC)
             elif how == "kick":
-                here.node.endpoint.kick(TOPIC, lambda name: name == "ann")
+                here.node.endpoint.kick(TOPIC, "ann")
             elif how == "rejoin":
                 await ann.join(TOPIC, {"do": "watch"})
             elif how != "vanish":

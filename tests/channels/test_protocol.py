@@ -11,6 +11,10 @@ from channels.serializer import Envelope, Ref
 TABLE = """
 heartbeat current  beat    beat    beat    beat
 heartbeat stale    beat    beat    beat    beat
+renewal   current  renew   renew   renew   renew
+renewal   stale    renew   renew   renew   renew
+access    current  refuse  hold    renew   ignore
+access    stale    refuse  ignore  ignore  ignore
 join      current  admit   replace replace replace
 join      stale    admit   replace replace replace
 leave     current  confirm hold    leave   confirm
@@ -28,6 +32,9 @@ ROWS = [
 ]
 
 EVENTS = {
+    Kind.HEARTBEAT: "heartbeat",
+    Kind.RENEWAL: "access_token",
+    Kind.ACCESS: "access_token",
     Kind.JOIN: "phx_join",
     Kind.LEAVE: "phx_leave",
     Kind.PUSH: "shout",
@@ -56,12 +63,10 @@ def test_the_table_is_whole() -> None:
 @pytest.mark.parametrize(("kind", "standing", "phase", "act"), ROWS)
 def test_each_case_has_its_act(kind: Kind, standing: Standing, phase: Phase, act: Act) -> None:
     """A frame is decided by what it is, whose it is and where its topic stands."""
-    topic, event = ("phoenix", "heartbeat"), "heartbeat"
-    if kind is not Kind.HEARTBEAT:
-        topic, event = ("room:1", "room:1"), EVENTS[kind]
-    state = state_in(phase, topic[0])
+    topic = "phoenix" if kind in {Kind.HEARTBEAT, Kind.RENEWAL} else "room:1"
+    state = state_in(phase, topic)
     join_ref = "1" if standing is Standing.CURRENT else "0"
-    assert act == state.decide(Envelope(join_ref, "9", topic[0], event, {}))[0]
+    assert act == state.decide(Envelope(join_ref, "9", topic, EVENTS[kind], {}))[0]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,7 @@ def test_a_null_join_ref_is_never_stale(joined_with: Ref, sent: Ref, standing_ac
 
 
 def test_other_events_on_the_socket_topic_are_pushes() -> None:
-    """Only the heartbeat is special."""
+    """Only the heartbeat and a new token are special."""
     state = state_in(Phase.ABSENT)
     assert state.decide(Envelope(None, "1", "phoenix", "shout", {})) == (Act.REFUSE, None)
     assert state.decide(Envelope(None, "1", "room:1", "heartbeat", {})) == (Act.REFUSE, None)

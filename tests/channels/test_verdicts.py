@@ -14,6 +14,7 @@ from channels.serializer import Envelope
 from channels.testing import Client, Node, connect, serving
 from channels.verdict import VERDICTS
 from tests.channels.rooms import Script
+from tests.channels.tickets import Tickets
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
 
@@ -25,8 +26,8 @@ async def drain(node: Node, _client: Client) -> None:
 
 async def disconnect(node: Node, _client: Client) -> None:
     """The application sends the client away."""
-    assert node.endpoint.disconnect(lambda assigns: assigns == "ann") == 1
-    assert node.endpoint.disconnect(lambda assigns: assigns == "ann") == 0
+    node.endpoint.disconnect("ann")
+    node.endpoint.disconnect("ann")
 
 
 async def meet_a_bug(_node: Node, client: Client) -> None:
@@ -61,11 +62,23 @@ async def send_too_much(_node: Node, client: Client) -> None:
     await client.send(Envelope(None, "1", "room:1", "echo", payload))
 
 
+async def outstay(_node: Node, client: Client) -> None:
+    """The client's time is over."""
+    await client.push("phoenix", "access_token", {"access_token": "ann 30"})
+
+
+async def take_access_away(node: Node, _client: Client) -> None:
+    """The application does not know the client any more."""
+    assert await node.endpoint.access.cut(lambda assigns: assigns.name == "ann") == 1
+
+
 WAYS: Mapping[str, Callable[[Node, Client], Awaitable[None]]] = {
     "drained": drain,
     "disconnected": disconnect,
     "crashed": meet_a_bug,
     "malformed": babble,
+    "expired": outstay,
+    "revoked": take_access_away,
     "idle": fall_silent,
     "protocol_error": send_no_mask,
     "invalid_data": send_no_text,
@@ -85,7 +98,8 @@ async def test_each_way_has_its_code(reason: str, autojump_clock: trio.testing.M
     script = Script()
     codes: list[int] = []
     began = autojump_clock.current_time()
-    async with serving([("room:*", script.room)], system=System(emit)) as node:
+    routes = [("room:*", script.room)]
+    async with serving(routes, handler=Tickets(), system=System(emit)) as node:
         try:
             async with connect(node.endpoint, token="ann") as client:
                 await client.join("room:2")

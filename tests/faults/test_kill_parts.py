@@ -60,7 +60,7 @@ class Part:
 SOCKET = frozenset({"socket"})
 BOTH = frozenset({"http", "socket"})
 
-LOG = "events/feed events/relay"
+LOG = "events/feed events/relay events/revocations"
 SERVICE = f"""node/service service/broker service/hub service/viewers service/events {LOG}
     service/transactions service/recovery service/checkouts service/connections service/listener"""
 DRIVERS = "storage/drivers drivers/database drivers/bus"
@@ -78,6 +78,7 @@ PARTS = [
     Part("service/events", f"service/events {LOG}"),
     Part("service/events/feed", "events/feed"),
     Part("service/events/relay", "events/relay"),
+    Part("service/events/revocations", "events/revocations"),
     Part("service/transactions", "service/transactions", repeats=BOTH),
     Part("service/transactions/*", "", repeats=BOTH),
     Part("service/recovery", "service/recovery"),

@@ -19,6 +19,8 @@ from app.http.readiness import Readiness
 from app.http.router import Route, Router
 from app.http.services import Services
 from app.http.table import ROUTES
+from app.identity.callers import Callers
+from app.identity.revocations import Revocations
 from app.identity.tokens import Tokens
 from app.ledger.service import Ledger
 from app.payments.memory_gateway import MemoryGateway
@@ -169,9 +171,11 @@ def bare_services(readiness: Readiness | None = None) -> Services:
     """Services whose database does not run: all that needs it is unavailable."""
     annex = Annex()
     database = Database(annex, "postgresql://nobody@127.0.0.1:1/none")
+    revocations = Revocations(database, MemoryBroker())
     log = EventLog(database, Feed(database, MemoryBroker(), NoMembers()))
     return Services(
-        tokens=Tokens(SECRET),
+        callers=Callers(Tokens(SECRET), revocations),
+        revocations=revocations,
         sales=Sales(database),
         transactions=Transactions(database, MemoryGateway()),
         ledger=Ledger(database),

@@ -19,12 +19,13 @@ from app.http.router import Route, Router
 from app.http.services import Services
 from app.http.table import ROUTES
 from app.identity.model import Role
+from app.identity.tokens import Tokens
 from app.ledger.service import Ledger
 from app.payments.memory_gateway import MemoryGateway
 from app.sales.service import Sales
 from app.storage import Database
 from channels.broker import MemoryBroker
-from tests.app.http.node import NoMembers, Seen, bare_services, router
+from tests.app.http.node import SECRET, NoMembers, Seen, bare_services, router
 from tests.app.transactions.shop import open_node
 
 pytestmark = pytest.mark.servers
@@ -61,13 +62,12 @@ class Api:
     """The HTTP side of a node; each answer of it is checked against the document."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
         self._router: Router = router(services, Seen())
 
     def token(self, who: str, line: str = "demo") -> str:
         """A token: `buyer` is demo-buyer, `buyer:bea` another."""
         role, _, name = who.partition(":")
-        return self._services.tokens.issue(name or f"demo-{role}", Role(role), line, 3600)
+        return Tokens(SECRET).issue(name or f"demo-{role}", Role(role), line, 3600)
 
     async def get(self, who: str, path: str, *, line: str = "demo") -> Answer:
         """GET as this person."""

@@ -17,6 +17,8 @@ from app.identity.tokens import (
     TOKEN_CHARACTERS_MAX,
     TTL_SECONDS_MAX,
     Tokens,
+    issued_at,
+    new_session,
 )
 
 SECRET = "a secret of the tests, at least 32 bytes long"
@@ -26,7 +28,7 @@ GOOD: dict[str, Any] = {
     "role": "buyer",
     "line": "demo",
     "exp": NOW + 60,
-    "jti": "0123456789abcdef",
+    "jti": new_session(NOW),
 }
 HEADER = {"alg": "HS256", "typ": "at+jwt"}
 INVALID = Refusal(Code.UNAUTHORIZED)
@@ -54,13 +56,20 @@ def test_an_issued_token_verifies(role: Role) -> None:
     identity = _tokens(NOW + 59).verify(token)
     assert isinstance(identity, Identity)
     assert (identity.person, identity.role, identity.line) == ("demo-x", role, "demo")
-    assert identity.expires_at == NOW + 60
+    assert (identity.issued_at, identity.expires_at) == (NOW, NOW + 60)
 
 
 def test_each_token_has_a_session_of_its_own() -> None:
     """Two tokens issued in one second still differ."""
     first, second = (_tokens().issue("x", Role.BUYER, "demo", 60) for _ in range(2))
     assert first != second
+
+
+def test_a_session_tells_when_it_was_issued() -> None:
+    """To the second, whatever chance follows; and what is no session tells nothing."""
+    assert {issued_at(new_session(moment)) for moment in (NOW, NOW)} == {NOW}
+    assert (issued_at(new_session(0)), issued_at(new_session(2**32 - 1))) == (0, 2**32 - 1)
+    assert [issued_at(other) for other in ("", "x" * 15, "x" * 17, "é" * 16, None)] == [None] * 5
 
 
 def test_the_claims_are_the_constant_set() -> None:
@@ -106,12 +115,16 @@ def test_every_claim_is_required(missing: str) -> None:
         {"line": None},
         {"exp": str(NOW + 60)},
         {"exp": NOW + 60.5},
-        {"exp": NOW + TTL_SECONDS_MAX + LEEWAY_SECONDS + 1},
+        {"exp": NOW + TTL_SECONDS_MAX + 1},
+        {"exp": NOW},
         {"exp": True},
         {"exp": 0},
         {"exp": 10**400},
         {"jti": ""},
         {"jti": 5},
+        {"jti": new_session(NOW)[1:]},
+        {"jti": new_session(NOW)[1:] + "="},
+        {"jti": new_session(NOW + LEEWAY_SECONDS + 1), "exp": NOW + 3600},
         {"nbf": NOW},
         {"iss": "another"},
         {"aud": "agio"},

@@ -20,3 +20,14 @@ update listing set reserved = reserved + $2 where id = $1;
 -- name: person
 -- A person's role.
 select role from person where line = $1 and name = $2;
+
+-- name: revocations
+-- How many revocations are kept.
+select count(*) from revocation;
+
+-- name: forget_revocations
+-- As a database that was put back to a time before any.
+with gone as (delete from revocation)
+
+update revocation_head
+set position = 0;

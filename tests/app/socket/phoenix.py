@@ -12,7 +12,9 @@ from trio_websocket import WebSocketConnection, wrap_client_stream
 from actors import DynamicSupervisor
 from app.events.feed import Feed
 from app.events.relay import Relay
+from app.identity.callers import Callers
 from app.identity.model import Identity
+from app.identity.revocations import Revocations
 from app.identity.tokens import Tokens
 from app.payments.gateway import PaymentGateway
 from app.payments.memory_gateway import MemoryGateway
@@ -92,7 +94,12 @@ async def sale_node(
     ):
         sales = Sales(database)
         routes = [("sale:*", lambda: SaleChannel(sales, purchases.service, checkouts))]
-        endpoint = Endpoint(TokenHandler(TOKENS), Router(routes), hub, broker)
+        endpoint = Endpoint(
+            TokenHandler(Callers(TOKENS, Revocations(database, broker))),
+            Router(routes),
+            hub,
+            broker,
+        )
         yield SaleNode(endpoint, feed, nursery)
         nursery.cancel_scope.cancel()
 
