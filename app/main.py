@@ -9,6 +9,7 @@
        |- schema
        `- service (one for one)
           |- broker, hub
+          |- reader       reads the clients' sockets
           |- viewers      who watches, on all nodes
           |- events       one for one, patient: feed, relay, revocations; they need PostgreSQL
           |- transactions one virtual actor for each live transaction

@@ -65,7 +65,15 @@ _PATIENT: Final = Intensity(restarts=200, window_s=60.0)
 _AGAIN: Final = Backoff(first_s=0.1, ceiling_s=2.0, reset_after_s=10.0, jitter=0.2)
 
 # Of each part's figures, those that only ever grow: Prometheus takes their rates.
-_SOCKET_COUNTERS: Final = ("opened", "refused", "received", "malformed", "joined", "crashed")
+_SOCKET_COUNTERS: Final = (
+    "opened",
+    "refused",
+    "received",
+    "malformed",
+    "joined",
+    "crashed",
+    "slow_lanes",
+)
 _HUB_COUNTERS: Final = (
     "published",
     "offered",
@@ -201,6 +209,7 @@ class Node:
         children = [
             ChildSpec("broker", self._broker.run),
             ChildSpec("hub", self._hub.run),
+            ChildSpec("reader", self._endpoint.reader.run),
             ChildSpec("viewers", self._viewers.run),
             Supervisor("events", patient, intensity=_PATIENT).as_child(),
             self._transactions.actors.as_child(),

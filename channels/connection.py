@@ -60,12 +60,14 @@ class Tally:
         malformed: of these, those that were none.
         joined: joins granted.
         crashed: channels that crashed.
+        slow_lanes: clients that sent what is not plainly a message.
     """
 
     received: int = 0
     malformed: int = 0
     joined: int = 0
     crashed: int = 0
+    slow_lanes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,10 @@ class Connection:
             self.count_offence()
         except Exception as error:  # noqa: BLE001 - raised again by the task that runs the connection
             self.fail(error)
+
+    def count_slow_lane(self) -> None:
+        """The client sent what is not plainly a message, for the first time."""
+        self._around.tally.slow_lanes += 1
 
     def count_offence(self) -> None:
         """The client sent what is no message; too many of those end the connection."""

@@ -1,14 +1,14 @@
 """Where clients connect: all the connections of one node.
 
 Theory of operation. `serve` is the whole life of one client, in the task of whoever accepted it.
-Its nursery holds trio-websocket's reader, now and then a writer, and the supervisor of the
-client's channels. What happens between the handshake and the end is in `session`. Whatever happens,
+Its nursery holds the supervisor of the client's channels and, now and then, a writer or the slow
+lane. What happens between the handshake and the end is in `session`. Whatever happens,
 the stream is closed when `serve` returns.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,11 +21,11 @@ from channels.channel import Body
 from channels.connection import Connection, Surroundings, Tally
 from channels.hub import Hub
 from channels.limits import HEAD_BYTES_MAX, RECEIVE_BYTES, Limits
-from channels.origin import host_of
+from channels.reader import Reader
 from channels.reception import Reception, SocketHandler
 from channels.router import Router
 from channels.serializer_v2 import V2
-from channels.session import Opening
+from channels.session import Opening, Session
 from channels.verdict import DRAINED
 from channels.websocket import Wire
 
@@ -45,6 +45,7 @@ class EndpointStatistics:
         malformed: of these, those that were none.
         joined: joins granted.
         crashed: channels that crashed.
+        slow_lanes: clients that sent what is not plainly a message.
         closed: connections ended, by reason.
     """
 
@@ -56,6 +57,7 @@ class EndpointStatistics:
     malformed: int
     joined: int
     crashed: int
+    slow_lanes: int
     closed: Mapping[str, int]
 
 
@@ -100,6 +102,8 @@ class Endpoint:
         self.around = Surroundings(
             router, hub, broker, self._limits, self.broadcast, self._tally, self.access
         )
+        self.reader = Reader()
+        """Reads the clients' sockets; a child of the node runs it."""
         broker.attach(hub.publish_encoded)
 
     def broadcast(self, topic: str, event: str, payload: Body) -> None:
@@ -140,15 +144,28 @@ class Endpoint:
             Exception: a bug of ours, or a failure of the application's `connect`; the client was
                 told 1011 or 500.
         """
-        try:
-            with trio.move_on_after(self._limits.handshake_s):
-                head = await _read_head(stream, head)
-            if _HEAD_END in head:
-                await self._serve(stream, head, life or Lifeline("client", system=self._system))
-        except* (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the client went away; that was counted
-        finally:
-            await trio.aclose_forcefully(stream)
+        address = _address(stream)
+        opening = Opening(
+            self.reception, self.around, address, life or Lifeline("client", system=self._system)
+        )
+        async with trio.open_nursery() as nursery:
+            wire = Wire(
+                stream,
+                limits=self._limits,
+                totals=self._hub.totals,
+                nursery=nursery,
+                reader=self.reader,
+            )
+            try:
+                session = await self._open(opening, stream, head, wire, nursery)
+                if session is None:
+                    self.turn_away(opening.status, address)
+                else:
+                    with self.attend(session.connection, address):
+                        await session.run()
+            finally:
+                await wire.aclose()
+                nursery.cancel_scope.cancel()
 
     async def drain(self) -> None:
         """Send every client elsewhere, in batches, with 1012. Ends within `drain_s`."""
@@ -175,6 +192,7 @@ class Endpoint:
             malformed=self._tally.malformed,
             joined=self._tally.joined,
             crashed=self._tally.crashed,
+            slow_lanes=self._tally.slow_lanes,
             closed=dict(self._closed),
         )
 
@@ -198,6 +216,24 @@ class Endpoint:
             connection.stay.end()
             self._forget(connection, address)
 
+    async def _open(
+        self,
+        opening: Opening,
+        stream: trio.abc.Stream,
+        head: bytes,
+        wire: Wire,
+        nursery: trio.Nursery,
+    ) -> Session | None:
+        """Shake hands. None if the client was refused, or was too slow, or left."""
+        with (
+            trio.move_on_after(self._limits.handshake_s),
+            suppress(trio.BrokenResourceError, trio.ClosedResourceError),
+        ):
+            head, rest = await _read_head(stream, head)
+            wire.feed(rest)
+            return await opening.shake_hands(stream, head, wire, nursery)
+        return None
+
     async def _close_in_batches(self) -> None:
         connections = list(self._connections)
         size = self._limits.drain_batch
@@ -210,29 +246,6 @@ class Endpoint:
             for connection in connections[begin : begin + size]:
                 connection.end(DRAINED)
 
-    async def _serve(self, stream: trio.abc.Stream, head: bytes, life: Lifeline) -> None:
-        async with trio.open_nursery() as nursery:
-            totals = self._hub.totals
-            wire = Wire(stream, head, limits=self._limits, totals=totals, nursery=nursery)
-            try:
-                address, host = _address(stream), host_of(head)
-                opening = Opening(self.reception, self.around, address, host, life)
-                await self._welcome(opening, address, wire, nursery)
-            finally:
-                await trio.aclose_forcefully(wire)
-                nursery.cancel_scope.cancel()
-
-    async def _welcome(
-        self, opening: Opening, address: str, wire: Wire, nursery: trio.Nursery
-    ) -> None:
-        """Shake hands and converse, unless the client is refused."""
-        session = await opening.shake_hands(wire, nursery)
-        if session is None:
-            self.turn_away(opening.status, address)
-            return
-        with self.attend(session.connection, address):
-            await session.run()
-
     def _forget(self, connection: Connection, address: str) -> None:
         del self._connections[connection]
         if not self._connections:
@@ -242,14 +255,19 @@ class Endpoint:
         self._emit("socket.closed", {"reason": reason, "address": address})
 
 
-async def _read_head(stream: trio.abc.Stream, head: bytes) -> bytes:
-    """Read until the request's head is whole, the client stops, or the bound is reached."""
-    while _HEAD_END not in head and len(head) < HEAD_BYTES_MAX:
+async def _read_head(stream: trio.abc.Stream, head: bytes) -> tuple[bytes, bytes]:
+    """The request, up to and with the empty line, and what was read behind it.
+
+    Raises:
+        trio.BrokenResourceError: the client stopped before, or went on beyond the bound.
+    """
+    while _HEAD_END not in head:
         data = await stream.receive_some(RECEIVE_BYTES)
-        if not data:
-            break
+        if not data or len(head) > HEAD_BYTES_MAX:
+            raise trio.BrokenResourceError
         head += data
-    return head
+    end = head.index(_HEAD_END) + len(_HEAD_END)
+    return head[:end], head[end:]
 
 
 def _address(stream: trio.abc.Stream) -> str:

@@ -42,7 +42,6 @@ class InboundLane:
 
     __slots__ = (
         "_at",
-        "_blind",
         "_completes",
         "_data",
         "_fragmented",
@@ -50,6 +49,7 @@ class InboundLane:
         "_message_max",
         "_passing",
         "_wanted",
+        "blind",
         "passed",
     )
 
@@ -61,6 +61,8 @@ class InboundLane:
         """
         self.passed = 0
         """Messages that were passed on whole, so far."""
+        self.blind = False
+        """A close frame came, or one that breaks the rules: all is passed, and nothing followed."""
         self._message_max = message_max
         self._data = b""
         self._at = 0  # where in `_data` the walk stands
@@ -69,7 +71,6 @@ class InboundLane:
         self._passing = 0  # bytes to come of a frame whose beginning was passed
         self._completes = False  # that frame ends a message
         self._fragmented = False  # a fragmented message is open
-        self._blind = False  # nothing is followed any more
 
     def feed(self, data: bytes) -> None:
         """Add what was received, after the walk returned nothing."""
@@ -92,7 +93,7 @@ class InboundLane:
             Bytes to pass on, of one frame at most; empty when more must be received.
         """
         while True:
-            if self._blind:
+            if self.blind:
                 return self._take(len(self._data) - self._at)
             if self._passing:
                 return self._pass_on(self._passing)
@@ -102,7 +103,7 @@ class InboundLane:
             if head is None:
                 return self._keep(2)
             if self._offends(head):
-                self._blind = True
+                self.blind = True
             elif head.size < 0:
                 return self._keep(_HEAD_STEPS[-head.size])
             elif self._fragmented or head.first not in _LIFTABLE or head.size > self._message_max:
@@ -146,7 +147,7 @@ class InboundLane:
             self._at = end
             lift(payload, head.first & OPCODE)
         else:
-            self._blind = True
+            self.blind = True
 
     def _offends(self, head: "_Head") -> bool:
         """Whether the connection ends with this frame, so that following it is of no use."""

@@ -28,6 +28,12 @@ WRITE_BYTES: Final = 65_536
 # Messages that trio-websocket may hold decoded: the lane waits for each, so one is never exceeded.
 DECODED_MESSAGES_MAX: Final = 1
 
+# Seconds for the last word to a client that broke the protocol's rules: it may not read either.
+LAST_WORD_S: Final = 0.5
+
+# Sockets read between two laps of the node's loop: a millisecond or two of messages.
+READS_A_TURN: Final = 256
+
 # Channels of one connection that gave way to others and have not ended yet. A join waits for the
 # end of all of its topic before it, so a burst costs its square: this many take milliseconds.
 ENDING_MAX: Final = 100

@@ -92,12 +92,6 @@ def parse_origins(text: str) -> Origins | None:
     return Origins(known) if len(known) == len(names) else None
 
 
-def host_of(head: bytes) -> str:
-    """The `Host` of a request's head; empty if it has none."""
-    found = _HOST_LINE.search(head)
-    return found[1].decode("latin-1") if found is not None else ""
-
-
 def _pattern(name: str) -> Pattern | None:
     read = _PATTERN.fullmatch(name)
     if read is None:

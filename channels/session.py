@@ -2,44 +2,43 @@
 
 Theory of operation. An *opening* answers the request as the reception decides. It makes the
 connection before it answers, since the client may speak as soon as the answer is out. A *session*
-then takes the messages that trio-websocket read, those the inbound lane did not lift, in a scope
-that three things end: the peer, the idle clock, and a verdict. The goodbye is a close frame, where
-the client may hear it, and at the same time the end of its channels, each within a deadline.
+then deals with whatever is not plainly a message, in a scope that three things end: the peer, the
+idle clock, and a verdict. Pings and goodbyes that are plainly whole it answers itself; at the first
+other byte it opens the slow lane (`slow_lane`), which sees all such bytes from then on.
+
+The goodbye is a close frame, where the client may hear it, and its answer is waited for; at the
+same time the client's channels end, each within a deadline.
 """
 
 from contextlib import suppress
-from typing import Final
 
 import trio
-from trio_websocket import (
-    ConnectionClosed,
-    WebSocketConnection,
-    WebSocketRequest,
-    wrap_server_stream,
-)
 
 from actors import Lifeline
 from channels.connection import Connection, Surroundings
 from channels.form import websocket_form
-from channels.frames import BINARY, TEXT
+from channels.frames import (
+    CLOSE,
+    PING,
+    PONG,
+    close_frame,
+    goodbye_answer,
+    plain_control,
+    pong_frame,
+)
 from channels.handshake import Asked, ConnectRefused, examine
-from channels.limits import DECODED_MESSAGES_MAX, RECEIVE_BYTES
 from channels.reception import Guest, Reception
-from channels.verdict import IDLE, INVALID_DATA, LEFT, LOST, PROTOCOL_ERROR, TOO_LARGE, Verdict
+from channels.slow_lane import SlowLane
+from channels.upgrade import Upgrade, accept_answer, read_upgrade, refuse_answer
+from channels.verdict import BROKEN, IDLE, LEFT, LOST
 from channels.websocket import Wire
-
-# Why trio-websocket says a connection ended. Any other code is the client's goodbye.
-_VERDICTS: Final = {
-    1006: LOST,
-    **{verdict.code: verdict for verdict in (PROTOCOL_ERROR, INVALID_DATA, TOO_LARGE)},
-}
 
 
 class Opening:
     """Answers one request."""
 
     def __init__(
-        self, reception: Reception, around: Surroundings, address: str, host: str, life: Lifeline
+        self, reception: Reception, around: Surroundings, address: str, life: Lifeline
     ) -> None:
         """The beginning of one client.
 
@@ -47,7 +46,6 @@ class Opening:
             reception: decides whether it is let in.
             around: what connections share.
             address: of the peer; empty where the stream has none.
-            host: to which it connects, as it says itself.
             life: of the child that serves it.
         """
         self.status = 0
@@ -55,75 +53,65 @@ class Opening:
         self._reception = reception
         self._around = around
         self._address = address
-        self._host = host
         self._life = life
 
-    async def shake_hands(self, wire: Wire, nursery: trio.Nursery) -> "Session | None":
-        """Answer the request. None if the client was refused, or was too slow, or left.
+    async def shake_hands(
+        self, stream: trio.abc.Stream, head: bytes, wire: Wire, nursery: trio.Nursery
+    ) -> "Session | None":
+        """Answer the request. None if the client was refused.
+
+        Args:
+            stream: the client's.
+            head: the request, up to and with the empty line.
+            wire: what the stream is to be.
+            nursery: for the connection.
 
         Raises:
+            trio.BrokenResourceError: the client did not wait for the answer.
             Exception: the application's `connect` failed; the client was told 500.
         """
-        limits = self._around.limits
-        with trio.move_on_after(limits.handshake_s) as scope:
-            wire.on_lost = lambda _verdict: scope.cancel()
-            request = await wrap_server_stream(
-                nursery,
-                wire,
-                message_queue_size=DECODED_MESSAGES_MAX,
-                max_message_size=limits.message_bytes,
-                receive_buffer_size=RECEIVE_BYTES,
-            )
-            with suppress(ConnectionClosed):  # the client did not wait for the answer
-                return await self._answer(request, wire, nursery)
-        return None
-
-    async def _answer(
-        self, request: WebSocketRequest, wire: Wire, nursery: trio.Nursery
-    ) -> "Session | None":
-        headers = {
-            name.decode().lower(): value.decode("latin-1") for name, value in request.headers
-        }
-        target, offered = request.path, request.proposed_subprotocols
-        asked = examine(target, offered, self._around.router.path)
-        guest = Guest(self._address, self._host, headers)
+        upgrade = read_upgrade(head)
+        asked = self._examine(upgrade)
+        headers = upgrade.headers if isinstance(upgrade, Upgrade) else {}
+        guest = Guest(self._address, headers.get("host", ""), headers)
         try:
             assigns = await self._reception.decide(asked, guest)
         except Exception:
-            await self._reject(request, ConnectRefused(500))
+            await self._reject(stream, ConnectRefused(500))
             raise
         if isinstance(assigns, ConnectRefused):
-            await self._reject(request, assigns)
+            await self._reject(stream, assigns)
             return None
         assert isinstance(asked, Asked), "who asks for nothing is refused"
+        assert isinstance(upgrade, Upgrade), "who asks for something sent a request"
         form = websocket_form(asked.serializer)
         connection = Connection(assigns, form, wire.outbox, nursery, self._around, self._life)
-        wire.lift = connection.receive
         # It begins while the answer is written, so it is there when the first join comes.
         nursery.start_soon(connection.run_channels)
-        websocket = await request.accept(subprotocol=asked.subprotocol)
-        return Session(connection, wire, websocket)
+        await stream.send_all(accept_answer(upgrade.key, asked.subprotocol))
+        return Session(connection, wire, nursery)
 
-    async def _reject(self, request: WebSocketRequest, refused: ConnectRefused) -> None:
+    def _examine(self, upgrade: Upgrade | ConnectRefused) -> Asked | ConnectRefused:
+        if isinstance(upgrade, ConnectRefused):
+            return upgrade
+        return examine(upgrade.target, upgrade.subprotocols, self._around.router.path)
+
+    async def _reject(self, stream: trio.abc.Stream, refused: ConnectRefused) -> None:
         self.status = refused.status
-        headers = [(b"connection", b"close")]
-        if refused.text:
-            headers.append((b"content-type", b"text/plain; charset=utf-8"))
-        await request.reject(
-            refused.status, extra_headers=headers, body=refused.text.encode() or None
-        )
+        await stream.send_all(refuse_answer(refused))
 
 
 class Session:
     """A client that was let in."""
 
-    def __init__(self, connection: Connection, wire: Wire, websocket: WebSocketConnection) -> None:
+    def __init__(self, connection: Connection, wire: Wire, nursery: trio.Nursery) -> None:
         """A session about to begin. From here on what ends the wire ends the connection."""
         self.connection = connection
         self._wire = wire
-        self._websocket = websocket
-        wire.on_lost = self._lost
-        wire.close_code = self._close_code
+        self._nursery = nursery
+        self._slow_lane: SlowLane | None = None
+        wire.lift = connection.receive
+        wire.on_lost = connection.end
 
     async def run(self) -> None:
         """Converse until the end, and say goodbye.
@@ -137,34 +125,58 @@ class Session:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.connection.end_channels)
             if verdict.code is not None and not verdict.said:
-                nursery.start_soon(self._say_goodbye, verdict.code, verdict.reason)
+                await self._say_goodbye(verdict.code, verdict.reason)
+            await self._wire.aclose()
         if self.connection.failure is not None:
             raise self.connection.failure
 
     async def _converse(self) -> None:
-        """Take messages of the slow lane until the peer, the clock or a verdict ends it."""
+        """Deal with what is no plain message until the peer, the clock or a verdict ends it."""
         connection, wire = self.connection, self._wire
         with connection.scope as scope:
             scope.deadline = trio.current_time() + connection.limits.idle_s
             wire.idle_scope = scope
             try:
-                while True:
-                    message = await self._websocket.get_message()
-                    connection.receive(message, TEXT if isinstance(message, str) else BINARY)
-                    wire.consumed()
-            except ConnectionClosed:
-                self._lost(None)
+                while connection.verdict is None:
+                    await self._deal_with(await wire.passed())
+            except trio.BrokenResourceError:
+                connection.end(BROKEN)
         wire.idle_scope = None
         connection.end(IDLE)  # unless there was another reason
 
+    async def _deal_with(self, passed: bytes) -> None:
+        if self._slow_lane is not None:
+            await self._slow_lane.take(passed)
+        elif not passed:
+            self.connection.end(LOST)
+        elif not await self._answer(passed):
+            connection = self.connection
+            connection.count_slow_lane()
+            self._slow_lane = await SlowLane.open(
+                self._wire, self._nursery, connection.receive, connection.limits.message_bytes
+            )
+            await self._slow_lane.take(passed)
+
+    async def _answer(self, passed: bytes) -> bool:
+        """Answer a control frame that keeps every rule; False if this is none."""
+        opcode, payload = plain_control(passed) or (None, b"")
+        if opcode == PING:
+            await self._wire.write(pong_frame(payload))
+        elif opcode == CLOSE:
+            answer = goodbye_answer(payload)
+            if answer is None:
+                return False
+            await self._wire.write_close(answer)
+            self.connection.end(LEFT)
+        return opcode in (PING, PONG, CLOSE)
+
     async def _say_goodbye(self, code: int, reason: str) -> None:
-        with trio.move_on_after(self.connection.limits.close_s):
-            await self._websocket.aclose(code, reason)
-
-    def _lost(self, verdict: Verdict | None) -> None:
-        """The wire cannot go on."""
-        self.connection.end(verdict or _VERDICTS.get(self._close_code(), LEFT))
-
-    def _close_code(self) -> int | None:
-        closed = self._websocket.closed
-        return None if closed is None else int(closed.code)
+        """Write a close frame, and wait for the client's."""
+        wire = self._wire
+        with (
+            trio.move_on_after(self.connection.limits.close_s),
+            suppress(trio.BrokenResourceError, trio.ClosedResourceError),
+        ):
+            await wire.write_close(close_frame(code, reason))
+            while await wire.passed() and not wire.deaf:
+                pass  # what it sent before it heard

@@ -25,7 +25,7 @@ from wsproto.events import (
     AcceptConnection,
     BytesMessage,
     CloseConnection,
-    Ping,
+    Event,
     Pong,
     RejectConnection,
     RejectData,
@@ -226,7 +226,7 @@ class Client:
         """Send a text frame."""
         await self.stream.send_all(self._protocol.send(TextMessage(text)))
 
-    async def send_event(self, event: TextMessage | BytesMessage | Ping | CloseConnection) -> None:
+    async def send_event(self, event: Event) -> None:
         """Send whatever wsproto can say."""
         await self.stream.send_all(self._protocol.send(event))
 

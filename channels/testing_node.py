@@ -79,5 +79,6 @@ async def serving(
         nursery.start_soon(system.timers.run)
         nursery.start_soon(hub.run, Lifeline())
         nursery.start_soon(broker.run, Lifeline())
+        nursery.start_soon(endpoint.reader.run, Lifeline())
         yield Node(endpoint, hub, broker)
         nursery.cancel_scope.cancel()

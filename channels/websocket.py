@@ -1,187 +1,163 @@
-"""The two lanes between a client's stream and trio-websocket.
+"""A client's socket once it speaks WebSocket: what is read of it, and what is written to it.
 
-Theory of operation. trio-websocket is given this stream instead of the client's own, and does what
-it is good at: the opening handshake, control frames, fragments, the closing handshake, and every
-doubtful byte. Two lanes pass it by.
+Theory of operation. *Inbound*, plain messages, text and binary, are lifted straight to the
+connection by the `InboundLane`; everything else comes out of `passed`, at most one frame at a time,
+for the session to deal with before it asks for more. So messages reach the connection in the order
+in which they were sent. A socket is read when the node's reader (`reader`) calls: what is lifted
+needs no switch of tasks, and only what is to be passed wakes the session. A stream that is no
+socket is read by whoever waits in `passed`.
 
-*Inbound*, `InboundLane` lifts plain messages, text and binary, straight to the connection.
-trio-websocket asks for more only when it has dealt with all it was given, and if that held whole
-messages, they must also have been taken out of its queue (`consumed`) before the lane goes on. So
-messages reach the connection in the order in which they were sent.
-
-*Outbound*, the hub's flusher writes whole frames from the outbox while nobody else is writing.
-trio-websocket's own frames, and what a socket did not take at once, are written under one lock,
-always after what waits in the outbox: whole frames, never one within another. Behind a close
-frame nothing is written.
+*Outbound*, the hub's flusher writes whole frames from the outbox while nobody else is writing. All
+other frames, and what a socket did not take at once, are written under one lock, always after what
+waits in the outbox: whole frames, never one within another. Behind a close frame nothing is
+written.
 
 A write that was interrupted may have left half a frame behind; the stream is then torn, and all
 that can be done with it is to close it.
-
-Nothing but the request's head reaches trio-websocket before the answer 101 has been written, and
-nothing is lifted before that either.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
 import trio
 
 from actors import Wakeup
-from channels.frames import CLOSE, OPCODE, close_frame
 from channels.inbound_lane import InboundLane, Lift
 from channels.limits import RECEIVE_BYTES, WRITE_BYTES, Limits
 from channels.outbox import Outbox, Totals
-from channels.verdict import BROKEN, INVALID_DATA, PROTOCOL_ERROR, SLOW_READER, Verdict
-
-_SWITCHING: Final = b"HTTP/1.1 101"
-# The offences for which trio-websocket ends the stream without a word; the RFC asks for one.
-_SPOKEN_OF: Final = frozenset({PROTOCOL_ERROR.code, INVALID_DATA.code})
-# Seconds for that word: the client that broke the rules may not read either.
-_LAST_WORD_S: Final = 0.5
+from channels.reader import Reader
+from channels.verdict import BROKEN, SLOW_READER, Verdict
 
 
-class Wire(trio.abc.Stream):
-    """A client's stream with two lanes. It is also the sink of the client's outbox."""
+class Wire:
+    """A client's stream after the handshake. It is also the sink of the client's outbox."""
 
     def __init__(
         self,
         stream: trio.abc.Stream,
-        head: bytes,
         *,
         limits: Limits,
         totals: Totals,
         nursery: trio.Nursery,
+        reader: Reader,
     ) -> None:
-        """Lanes around a stream of which a whole request head was read.
+        """A wire on which nothing was read or written yet.
 
         Args:
-            stream: the client's. One with a `socket` is also written to without waiting.
-            head: the request's head, and whatever was read behind it.
+            stream: the client's. One with a `socket` is also read and written without waiting.
             limits: of the endpoint.
             totals: where the outbox counts.
             nursery: where writers run; it must outlive the wire.
+            reader: of the node.
         """
-        end = head.index(b"\r\n\r\n") + 4
-        self._stream = stream
-        self._head = head[:end]
-        self._lane = InboundLane(limits.message_bytes)
-        self._lane.feed(head[end:])
-        self._lock = trio.StrictFIFOLock()
-        self._nursery = nursery
-        self._opened = trio.Event()
-        self._torn = False
-        self._closed = False
-        self._consumed = 0
-        self._was_consumed = Wakeup()
-        self._idle_s = limits.idle_s
         self.closing = False
-        """A close frame went out, or is about to."""
+        """A close frame went out, or is about to. Nothing is lifted any more."""
         self.idle_scope: trio.CancelScope | None = None
         """Its deadline is put off with every byte received."""
         self.lift: Lift = _drop
         """Called with each message of the inbound lane."""
-        self.on_lost: Callable[[Verdict | None], None] = _drop_verdict
-        """Called when the connection cannot go on; with None when `close_code` tells why."""
-        self.close_code: Callable[[], int | None] = _no_code
-        """The code with which trio-websocket ended the connection, if it did."""
+        self.on_lost: Callable[[Verdict], None] = _drop_verdict
+        """Called when the connection cannot go on."""
+        self._stream = stream
+        self._lane = InboundLane(limits.message_bytes)
+        self._lock = trio.StrictFIFOLock()
+        self._nursery = nursery
+        self._reader = reader
+        self._attention = Wakeup()
+        self._found: deque[bytes] = deque()  # by the reader, for `passed`: one at most
+        self._failure: Exception | None = None  # a bug of ours that was met in the reader's task
+        self._torn = False
+        self._closed = False
+        self._ended = False  # its close frame is out, or was tried to be
+        self._idle_s = limits.idle_s
         self._descriptor = _descriptor(stream)
         write = None if self._descriptor is None else partial(os.write, self._descriptor)
         self.outbox = Outbox(self, totals, write)
 
-    # For trio-websocket.
+    # Reading.
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """The next bytes that trio-websocket should see; empty at the end."""
-        if self._head:
-            await trio.lowlevel.checkpoint()
-            head, self._head = self._head, b""
-            return head
-        await self._opened.wait()
-        while self._lane.passed > self._consumed and not self.closing:
-            await self._was_consumed.wait()
-        while True:
-            passed = self._lane.walk(self._lift)
-            if passed:
-                return passed
+    @property
+    def messages_passed(self) -> int:
+        """Whole messages among all that was passed."""
+        return self._lane.passed
+
+    @property
+    def deaf(self) -> bool:
+        """The client said goodbye, or broke the rules: nothing it sends means anything now."""
+        return self._lane.blind
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read behind the handshake. Nothing was asked of `passed` yet."""
+        self._lane.feed(data)
+
+    async def passed(self) -> bytes:
+        """The next bytes that are not plainly whole messages; empty at the end."""
+        passed = self._lane.walk(self._lift)
+        while not passed:
+            if self._descriptor is not None and self._reader.running:
+                return await self._watched(self._descriptor)
             data = await self._receive()
             if not data:
                 return b""
             self._heard()
             self._lane.feed(data)
+            passed = self._lane.walk(self._lift)
+        return passed
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Write what trio-websocket has to say, after what waits in the outbox."""
-        opening = not self._opened.is_set()
-        if not opening and data and data[0] & OPCODE == CLOSE:
-            self.begin_closing()
-            self.outbox.seal()
-        await self._write_in_turn(data)
-        if opening and bytes(data[: len(_SWITCHING)]) == _SWITCHING:
-            self._opened.set()
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """Wait until the client's stream takes something."""
-        await self._stream.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        """Close the client's stream. A client that broke the protocol is told so."""
-        told, self.closing, self._closed = self.closing, True, True
-        self.outbox.close()
-        self._opened.set()
-        self._was_consumed.set()
-        self.on_lost(None)
+    async def _watched(self, descriptor: int) -> bytes:
+        """As `passed`, when all that was read was walked."""
+        self._found.clear()
+        self._check_open()
+        self._reader.add(descriptor, self._read)
         try:
-            code = self.close_code()
-            if not told and code is not None and code in _SPOKEN_OF:
-                await self._say_last(close_frame(code))
+            while not self._found:
+                await self._attention.wait()
         finally:
-            await self._stream.aclose()
+            if not self._closed:
+                self._reader.remove(descriptor)
+        if self._failure is not None:
+            raise self._failure
+        return self._found.popleft()
 
-    # For the outbox.
-
-    def start_writer(self) -> None:
-        """Have a task write what waits."""
-        if not self.outbox.busy and not self._closed:
-            self.outbox.busy = True
-            self._nursery.start_soon(self._writer)
-
-    def overflowed(self) -> None:
-        """The client reads too slowly."""
-        self.on_lost(SLOW_READER)
-
-    def broke(self) -> None:
-        """The socket is gone."""
-        self.outbox.close()
-        self.on_lost(BROKEN)
-
-    # For the connection.
-
-    def consumed(self) -> None:
-        """A message was taken out of trio-websocket's queue, and acted upon."""
-        self._consumed += 1
-        self._was_consumed.set()
-
-    def begin_closing(self) -> None:
-        """From now on nothing is lifted."""
-        self.closing = True
-        self._was_consumed.set()
+    def _read(self) -> None:
+        """For the reader: there is something to read, and this must not raise."""
+        assert self._descriptor is not None, "only sockets are watched"
+        try:
+            data = os.read(self._descriptor, RECEIVE_BYTES)
+            if data:
+                self._heard()
+                self._lane.feed(data)
+                passed = self._lane.walk(self._lift)
+                if not passed:
+                    return
+                data = passed
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        except Exception as error:  # noqa: BLE001 - raised again by the task that runs the connection
+            self._failure, data = error, b""
+        self._found.append(data)
+        self._reader.remove(self._descriptor)
+        self._attention.set()
 
     async def _receive(self) -> bytes:
         """What the client sent; straight from the socket, where there is one."""
-        if self._descriptor is None:
-            return bytes(await self._stream.receive_some(RECEIVE_BYTES))
-        while True:
-            self._check_open()
-            await trio.lowlevel.wait_readable(self._descriptor)
-            self._check_open()
-            try:
-                return os.read(self._descriptor, RECEIVE_BYTES)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise trio.BrokenResourceError from error
+        try:
+            if self._descriptor is None:
+                return bytes(await self._stream.receive_some(RECEIVE_BYTES))
+            while True:
+                self._check_open()
+                await trio.lowlevel.wait_readable(self._descriptor)
+                self._check_open()
+                try:
+                    return os.read(self._descriptor, RECEIVE_BYTES)
+                except BlockingIOError:
+                    continue
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""
 
     def _check_open(self) -> None:
         """A closed descriptor may be somebody else's by now."""
@@ -199,6 +175,54 @@ class Wire(trio.abc.Stream):
             deadline = trio.current_time() + self._idle_s
             if deadline - scope.deadline > self._idle_s / 10:
                 scope.deadline = deadline
+
+    # Writing.
+
+    async def write(self, frame: bytes | bytearray | memoryview) -> None:
+        """Write a frame, after what waits in the outbox. Nothing is written behind a close frame.
+
+        Raises:
+            trio.BrokenResourceError: the stream takes nothing any more.
+        """
+        if not self._ended:
+            await self._write_in_turn(frame)
+
+    async def write_close(self, frame: bytes) -> None:
+        """Write a close frame, after what waits in the outbox, unless there was one.
+
+        Raises:
+            trio.BrokenResourceError: the stream takes nothing any more.
+        """
+        self.closing = True
+        self.outbox.seal()
+        if not self._ended:
+            self._ended = True
+            await self._write_in_turn(frame)
+
+    async def aclose(self) -> None:
+        """Close the client's stream, and give up what waits for it."""
+        if self._descriptor is not None and not self._closed:
+            self._reader.remove(self._descriptor)
+        self.closing = self._closed = self._ended = True
+        self.outbox.close()
+        await trio.aclose_forcefully(self._stream)
+
+    # For the outbox.
+
+    def start_writer(self) -> None:
+        """Have a task write what waits."""
+        if not self.outbox.busy and not self._closed:
+            self.outbox.busy = True
+            self._nursery.start_soon(self._writer)
+
+    def overflowed(self) -> None:
+        """The client reads too slowly."""
+        self.on_lost(SLOW_READER)
+
+    def broke(self) -> None:
+        """The socket is gone."""
+        self.outbox.close()
+        self.on_lost(BROKEN)
 
     async def _writer(self) -> None:
         try:
@@ -235,15 +259,6 @@ class Wire(trio.abc.Stream):
         await self._stream.send_all(data)
         self._torn = False
 
-    async def _say_last(self, frame: bytes) -> None:
-        if self._torn or self._lock.locked():
-            return
-        with trio.move_on_after(_LAST_WORD_S):
-            try:
-                await self._stream.send_all(frame)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return
-
 
 def _descriptor(stream: trio.abc.Stream) -> int | None:
     """The descriptor of the stream's socket, if it has one: it can be used without waiting."""
@@ -255,9 +270,5 @@ def _drop(_payload: bytes, _opcode: int) -> None:
     """Nobody is there yet, or any more."""
 
 
-def _drop_verdict(_verdict: Verdict | None) -> None:
+def _drop_verdict(_verdict: Verdict) -> None:
     """Nobody is there yet, or any more."""
-
-
-def _no_code() -> int | None:
-    return None

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from channels.origin import Origins, host_of, parse_origins
+from channels.origin import Origins, parse_origins
 from channels.testing import Node, serving
 
 SAME_HOST = Origins()
@@ -80,20 +80,6 @@ def test_listed_pages_may_connect(listed: str, origin: str, *, allowed: bool) ->
 def test_what_is_no_list_of_origins(listed: str) -> None:
     """A list that says something else than was meant would let nobody in, or everybody."""
     assert parse_origins(listed) is None
-
-
-@pytest.mark.parametrize(
-    ("head", "host"),
-    [
-        (b"GET / HTTP/1.1\r\nHost: a.com:1\r\n\r\n", "a.com:1"),
-        (b"GET / HTTP/1.1\r\nX: y\r\nhOsT:\ta.com \r\nZ: host: b\r\n\r\n", "a.com"),
-        (b"GET / HTTP/1.1\r\nX-Host: a.com\r\n\r\n", ""),
-        (b"GET / HTTP/1.1\r\n\r\n", ""),
-    ],
-)
-def test_the_host_of_a_request(head: bytes, host: str) -> None:
-    """As the client names it."""
-    assert host_of(head) == host
 
 
 async def answer_of(node: Node, *lines: str) -> bytes:

@@ -61,8 +61,9 @@ SOCKET = frozenset({"socket"})
 BOTH = frozenset({"http", "socket"})
 
 LOG = "events/feed events/relay events/revocations"
-SERVICE = f"""node/service service/broker service/hub service/viewers service/events {LOG}
-    service/transactions service/recovery service/checkouts service/connections service/listener"""
+SERVICE = f"""node/service service/broker service/hub service/reader service/viewers
+    service/events {LOG} service/transactions service/recovery service/checkouts
+    service/connections service/listener"""
 DRIVERS = "storage/drivers drivers/database drivers/bus"
 STORAGE = f"node/storage storage/annex {DRIVERS}"
 NODE = f"agio/node {STORAGE} node/schema {SERVICE}"
@@ -74,6 +75,7 @@ PARTS = [
     Part("storage/drivers/bus", "drivers/bus"),
     Part("service/broker", "service/broker"),
     Part("service/hub", "service/hub"),
+    Part("service/reader", "service/reader"),
     Part("service/viewers", "service/viewers"),
     Part("service/events", f"service/events {LOG}"),
     Part("service/events/feed", "events/feed"),

@@ -40,6 +40,7 @@ PARTS: Final = (
     "storage/drivers/bus",
     "service/broker",
     "service/hub",
+    "service/reader",
     "service/events",
     "service/events/feed",
     "service/events/relay",
