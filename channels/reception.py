@@ -104,6 +104,10 @@ class Reception:
         self._handler = handler
         self._router = router
 
+    def allows(self, guest: Guest) -> bool:
+        """Whether the page that speaks to us, if it is one, may."""
+        return self._router.origins.allow(guest.headers.get("origin"), guest.host)
+
     async def decide(self, asked: Asked | ConnectRefused, guest: Guest) -> Any:
         """The client's assigns, or a `ConnectRefused`.
 
@@ -118,6 +122,6 @@ class Reception:
             return ConnectRefused(503)
         if isinstance(asked, ConnectRefused):
             return asked
-        if not self._router.origins.allow(guest.headers.get("origin"), guest.host):
+        if not self.allows(guest):
             return ConnectRefused(403, "Pages of that origin may not connect here.\n")
         return await self._handler.connect(asked.params, asked.token, guest.headers, guest.address)
