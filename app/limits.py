@@ -27,15 +27,6 @@ CHECKOUT_TEXT_MAX: Final = 255
 # worst answer, short enough that a lost payment does not empty the shelf for the evening.
 RESERVATION_S: Final = 600.0
 
-# Messages that HTTP callers send ------------------------------------------------------------------
-
-# Messages in one request: an announcement in each of a line's sales of one evening.
-MESSAGES_A_REQUEST_MAX: Final = 100
-
-# Bytes of one message's payload, as JSON. It goes to everybody in the topic: to 10,000 at once that
-# is 160 MB, and a client that reads slowly has room for some 60 of them.
-MESSAGE_BYTES_MAX: Final = 16_384
-
 # Access: who may not call any more ----------------------------------------------------------------
 
 # Seconds between a node's own looks for revocations: what a lost message costs. A revoked session's
@@ -133,10 +124,6 @@ HEAD_S: Final = 10.0
 BODY_BYTES_MAX: Final = 64 * 1024
 BODY_S: Final = 10.0
 BODY_DEPTH_MAX: Final = 8
-
-# Bytes of what a client that polls sends at once: a hundred messages of 10 KB, and as much as may
-# wait for it in the other direction.
-LONGPOLL_BODY_BYTES_MAX: Final = 1024 * 1024
 
 # Seconds an idle HTTP connection is kept. Above the 60 of common proxies, so that it is they who
 # close, and never send a request into a connection that is going away.

@@ -33,14 +33,19 @@ def message_frame(message: bytes) -> bytes:
     """One unfragmented frame of a serializer's message, text or binary as its first byte says."""
     size = len(message)
     if message[0] <= _KIND_MAX:
-        return _header(BINARY, size) + message
-    return (_SHORT_TEXT[size] if size < _SHORT else _header(TEXT, size)) + message
+        return frame(BINARY, message)
+    return (_SHORT_TEXT[size] if size < _SHORT else _head(TEXT, size)) + message
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """One unfragmented frame."""
+    return _head(opcode, len(payload)) + payload
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
     """A close frame; a reason beyond 123 bytes is cut."""
     told = reason.encode()[:123].decode(errors="ignore").encode()
-    return _header(CLOSE, 2 + len(told)) + code.to_bytes(2, "big") + told
+    return frame(CLOSE, code.to_bytes(2, "big") + told)
 
 
 def plain_control(data: bytes) -> tuple[int, bytes] | None:
@@ -67,7 +72,7 @@ def goodbye_answer(payload: bytes) -> bytes | None:
         payload: of the client's close frame.
     """
     if not payload:
-        return _header(CLOSE, 0)
+        return frame(CLOSE, b"")
     code = int.from_bytes(payload[:2], "big")
     if len(payload) < 2 or not (code in _CODES or 3000 <= code < 5000):
         return None
@@ -80,7 +85,7 @@ def goodbye_answer(payload: bytes) -> bytes | None:
 
 def pong_frame(payload: bytes) -> bytes:
     """The answer to a ping, of 125 bytes at most."""
-    return _header(PONG, len(payload)) + payload
+    return frame(PONG, payload)
 
 
 def unmask(payload: bytes, key: bytes) -> bytes:
@@ -94,7 +99,7 @@ def unmask(payload: bytes, key: bytes) -> bytes:
     )
 
 
-def _header(opcode: int, size: int) -> bytes:
+def _head(opcode: int, size: int) -> bytes:
     if size < _SHORT:
         return bytes((FIN | opcode, size))
     if size < 65_536:

@@ -104,10 +104,6 @@ class Reception:
         self._handler = handler
         self._router = router
 
-    def allows(self, guest: Guest) -> bool:
-        """Whether the page that speaks to us, if it is one, may."""
-        return self._router.origins.allow(guest.headers.get("origin"), guest.host)
-
     async def decide(self, asked: Asked | ConnectRefused, guest: Guest) -> Any:
         """The client's assigns, or a `ConnectRefused`.
 
@@ -122,6 +118,6 @@ class Reception:
             return ConnectRefused(503)
         if isinstance(asked, ConnectRefused):
             return asked
-        if not self.allows(guest):
+        if not self._router.origins.allow(guest.headers.get("origin"), guest.host):
             return ConnectRefused(403, "Pages of that origin may not connect here.\n")
         return await self._handler.connect(asked.params, asked.token, guest.headers, guest.address)

@@ -19,12 +19,9 @@ _LINKS: Final = {
     "transactions": "/v1/transactions",
     "accounts": "/v1/accounts",
     "socket": "/socket/websocket?vsn=2.0.0",
-    "longpoll": "/socket/longpoll?vsn=2.0.0",
     "live": "/livez",
     "ready": "/readyz",
     "metrics": "/metrics",
-    "messages": "/v1/messages",
-    "revocations": "/v1/revocations",
     "tree": "/v1/operations/tree",
 }
 

@@ -143,9 +143,7 @@ TABLE: Final = (
         "A readiness check did not pass.",
     ),
     # The socket and the way between nodes
-    _event(
-        "socket.opened", "debug", "address", "A client's connection began, whatever it came over."
-    ),
+    _event("socket.opened", "debug", "address", "A client's WebSocket connection began."),
     _event("socket.closed", "debug", "reason address", "A client's connection ended."),
     _event(
         "socket.refused",

@@ -10,21 +10,12 @@ from wsproto import ConnectionType
 from wsproto.connection import Connection, ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
-from channels.frames import BINARY, TEXT, unmask
+from channels.frames import BINARY, TEXT
 from channels.inbound_lane import InboundLane
+from tests.channels.raw_frames import KEY
+from tests.channels.raw_frames import masked as frame
 
 MESSAGE_MAX = 200
-KEY = b"\x01\x80\xff\x42"
-
-
-def frame(first: int, payload: bytes, *, key: bytes = KEY, extra: int | None = None) -> bytes:
-    """A client's frame; `extra` spells the length in so many bytes, minimal or not."""
-    size = len(payload)
-    if extra is None:
-        extra = 0 if size < 126 else 2 if size < 65_536 else 8
-    short = {0: size, 2: 126, 8: 127}[extra]
-    spelt = size.to_bytes(extra, "big") if extra else b""
-    return bytes((first, 0x80 | short)) + spelt + key + unmask(payload, key)
 
 
 @dataclass

@@ -25,15 +25,9 @@ from app.identity.tokens import Tokens
 from app.ledger.service import Ledger
 from app.payments.memory_gateway import MemoryGateway
 from app.sales.service import Sales
-from app.socket.audience import Audience, Sockets
 from app.storage import Annex, Database
 from app.transactions.service import Transactions
 from channels.broker import MemoryBroker
-from channels.endpoint import Endpoint
-from channels.hub import Hub
-from channels.longpoll import LongPoll
-from channels.router import Router as ChannelRouter
-from channels.testing import Anyone
 
 SECRET: Final = "a secret of the tests, at least 32 bytes long"
 
@@ -70,19 +64,6 @@ class NoMembers:
     def publish(
         self, topic: str, event: str, payload: Mapping[str, object], position: int | None = None
     ) -> None:
-        """Reach nobody."""
-
-
-class Deaf(Sockets):
-    """The sockets of a node without any."""
-
-    def broadcast(self, topic: str, event: str, payload: object) -> None:
-        """Reach nobody."""
-
-    def kick(self, topic: str, who: str) -> None:
-        """Reach nobody."""
-
-    def disconnect(self, who: str) -> None:
         """Reach nobody."""
 
 
@@ -186,12 +167,6 @@ async def _start(
     return life
 
 
-def bare_longpoll() -> LongPoll:
-    """Nobody polls, and nobody can begin to: its sessions' supervisor does not run."""
-    endpoint = Endpoint(Anyone(), ChannelRouter([]), Hub(), MemoryBroker())
-    return LongPoll(endpoint, node="none", key=b"none")
-
-
 def bare_services(readiness: Readiness | None = None) -> Services:
     """Services whose database does not run: all that needs it is unavailable."""
     annex = Annex()
@@ -201,12 +176,10 @@ def bare_services(readiness: Readiness | None = None) -> Services:
     return Services(
         callers=Callers(Tokens(SECRET), revocations),
         revocations=revocations,
-        audience=Audience(Deaf(), MemoryBroker(), Sales(database), rooms_open=False),
         sales=Sales(database),
         transactions=Transactions(database, MemoryGateway()),
         ledger=Ledger(database),
         log=log,
-        longpoll=bare_longpoll(),
         readiness=readiness or Readiness({}, drop_event),
         render_metrics=lambda: (b"up 1\n", "text/plain; version=0.0.4; charset=utf-8"),
         tree=lambda _: Vitals("agio", "supervisor", "rest_for_one", "running", 1.5, 0, None, (), 0),
