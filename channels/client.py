@@ -49,6 +49,9 @@ class Client(Protocol):
     def broadcast(self, topic: str, event: str, payload: Body) -> None:
         """Send an event to all members of a topic, on every node."""
 
+    def join_refused(self, membership: Membership, *, for_good: bool) -> None:
+        """The application refused the join; asked again it would do so again, or may not."""
+
     def channel_joined(self, membership: Membership) -> None:
         """The join was granted, and answered."""
 

@@ -13,22 +13,22 @@ The connection itself ends by a *verdict*: the first reason wins, and its scope 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeAlias
+from functools import partial
+from typing import Any, ClassVar, Final
 
 import trio
 
 from actors import ActorDown, DynamicSupervisor, Lifeline, StartFailed
-from channels.access import Access
-from channels.broker import Broker
+from channels.allowance import Allowance
 from channels.channel import CRASHED, KICKED, LEFT, REPLACED, Body, Reply
 from channels.client import Ended
+from channels.client_limits import LimitName
 from channels.errors import MalformedMessage
 from channels.form import Form
 from channels.frames import TEXT
 from channels.host import ChannelHost
-from channels.hub import Hub
-from channels.limits import ENDING_MAX, Limits
+from channels.join_queue import Turn
+from channels.limits import ENDING_MAX
 from channels.outbox import Outbox
 from channels.protocol import (
     BUSY,
@@ -36,51 +36,19 @@ from channels.protocol import (
     CLOSE,
     ERROR,
     JOIN_CRASHED,
+    NEVER_REFUSED,
     TOO_MANY,
     UNMATCHED,
     Act,
     Membership,
     SocketState,
+    kind_of,
 )
-from channels.router import Router
 from channels.serializer import Envelope, Ref
-from channels.verdict import BUG, MALFORMED, Verdict
-
-Broadcast: TypeAlias = Callable[[str, str, Body], None]
+from channels.surroundings import Surroundings
+from channels.verdict import BUG, EXCESSIVE, MALFORMED, Verdict
 
 _OK: Final = Reply.ok()
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counters that the connections of an endpoint share.
-
-    Attributes:
-        received: messages that clients sent.
-        malformed: of these, those that were none.
-        joined: joins granted.
-        crashed: channels that crashed.
-        slow_lanes: clients that sent what is not plainly a message.
-    """
-
-    received: int = 0
-    malformed: int = 0
-    joined: int = 0
-    crashed: int = 0
-    slow_lanes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all connections of an endpoint have in common."""
-
-    router: Router
-    hub: Hub
-    broker: Broker
-    limits: Limits
-    broadcast: Broadcast
-    tally: Tally
-    access: Access
 
 
 class Connection:
@@ -126,6 +94,7 @@ class Connection:
         self._hosts_max = around.limits.channels + ENDING_MAX
         self._serial = 0
         self._offences = 0
+        self._allowance = Allowance(around.guard, around.limits.message_bytes)
         self._supervisor = DynamicSupervisor("channels", max_children=self._hosts_max)
         self._life = life.part("channels")
         self._gone = trio.Event()
@@ -146,6 +115,8 @@ class Connection:
             self.fail(error)
         finally:
             self._gone.set()
+            for membership in list(self._hosts):
+                self._around.guard.end_join(membership.turn)
 
     async def end_channels(self) -> None:
         """End every channel, each with its time to say goodbye."""
@@ -160,8 +131,15 @@ class Connection:
             opcode: TEXT or BINARY.
         """
         self._around.tally.received += 1
+        allowance = self._allowance
+        allowance.messages = messages = allowance.messages - 1
+        allowance.bytes = octets = allowance.bytes - len(data)
         try:
-            if self.verdict is None:
+            if self.verdict is not None:
+                return
+            if messages < 0 or octets < 0:
+                self._take_carefully(data, opcode)
+            else:
                 self._take(self._decode(data, opcode))
         except MalformedMessage:
             self.count_offence()
@@ -220,9 +198,15 @@ class Connection:
                 )
             )
 
+    def join_refused(self, membership: Membership, *, for_good: bool) -> None:
+        """The application refused the join."""
+        if for_good:
+            self._allowance.count_failed_join(membership.topic)
+
     def channel_joined(self, membership: Membership) -> None:
         """The join was granted and answered: what waited for that is taken now."""
         self._around.tally.joined += 1
+        self._around.guard.end_join(membership.turn)
         held = self._state.answered(membership)
         self._close_replaced(membership)
         self._take_all(held)
@@ -230,6 +214,7 @@ class Connection:
     def channel_ended(self, membership: Membership, ended: Ended) -> None:
         """A channel is gone. Say so, unless the client knows or nobody is there to hear it."""
         del self._hosts[membership]
+        self._around.guard.end_join(membership.turn)
         if ended.crashed:
             self._around.tally.crashed += 1
         if self.verdict is None and not membership.replaced:
@@ -244,6 +229,7 @@ class Connection:
         elif ended.answered and not ended.granted:
             return
         elif ended.reason == CRASHED or (ended.crashed and ended.reason is None):
+            self._allowance.count_failed_join(membership.topic)
             if ended.granted:
                 join_ref = membership.join_ref
                 self.send(join_ref, join_ref, membership.topic, ERROR, CHANNEL_CRASH)
@@ -283,6 +269,17 @@ class Connection:
     def _take_all(self, envelopes: Sequence[Envelope]) -> None:
         for envelope in envelopes:
             self._take(envelope)
+
+    def _take_carefully(self, data: bytes | str, opcode: int) -> None:
+        """Act on a message that seems to be beyond what the client may send."""
+        refused = self._allowance.judge(len(data))
+        envelope = self._decode(data, opcode)
+        if refused is None or kind_of(envelope) in NEVER_REFUSED:
+            self._take(envelope)
+        else:
+            self._reply(envelope, refused)
+        if self._allowance.is_abused:
+            self.end(EXCESSIVE)
 
     def _take(self, envelope: Envelope) -> None:
         act, membership = self._state.decide(envelope)
@@ -324,7 +321,10 @@ class Connection:
     def _admit(self, envelope: Envelope, membership: Membership | None) -> None:
         if self._around.router.route(envelope.topic) is None:
             self._refuse(envelope, membership)
-        elif not self._state.has_room():
+        elif (
+            self._around.guard.is_beyond(LimitName.TOPICS, len(self._state.memberships) + 1)
+            or not self._state.has_room()
+        ):
             self._reply(envelope, Reply.error(TOO_MANY))
         else:
             self._begin(envelope, membership)
@@ -336,6 +336,10 @@ class Connection:
         if len(self._hosts) >= self._hosts_max:
             self._reply(envelope, Reply.error(TOO_MANY))
             return
+        refused = self._allowance.refuse_join(envelope.topic)
+        if refused is not None:
+            self._reply(envelope, refused)
+            return
         before = [host for host in self._hosts.values() if host.membership.topic == envelope.topic]
         membership = self._state.begin(envelope)
         for host in before:
@@ -344,7 +348,15 @@ class Connection:
         # Not named by its topic, which is its members' and not for logs and pictures of the tree.
         host = ChannelHost(f"channel-{self._serial}", membership, route, self)
         self._hosts[membership] = host
-        self._nursery.start_soon(self._start, host, before)
+        membership.turn = Turn(partial(self._go_on, host, before))
+        self._around.guard.begin_join(membership.turn)
+
+    def _go_on(self, host: ChannelHost, before: Sequence[ChannelHost]) -> None:
+        """It is the join's turn."""
+        if self._gone.is_set():
+            host.finish(crashed=False)  # nobody is there any more, and no nursery may be
+        else:
+            self._nursery.start_soon(self._start, host, before)
 
     async def _start(self, host: ChannelHost, before: Sequence[ChannelHost]) -> None:
         """Run a channel, after those of its topic that gave way to it are gone."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.client import TOO_MANY_REQUESTS
 from typing import Final
 
 import trio
@@ -18,7 +19,9 @@ from actors import Lifeline, System
 from channels.access import Access
 from channels.broker import Broker
 from channels.channel import Body
-from channels.connection import Connection, Surroundings, Tally
+from channels.client_limits import LimitName
+from channels.connection import Connection
+from channels.guard import Guard
 from channels.hub import Hub
 from channels.limits import HEAD_BYTES_MAX, RECEIVE_BYTES, Limits
 from channels.reader import Reader
@@ -26,7 +29,8 @@ from channels.reception import Reception, SocketHandler
 from channels.router import Router
 from channels.serializer_v2 import V2
 from channels.session import Opening, Session
-from channels.verdict import DRAINED
+from channels.surroundings import Surroundings, Tally
+from channels.verdict import DRAINED, TOO_LARGE
 from channels.websocket import Wire
 
 _HEAD_END: Final = b"\r\n\r\n"
@@ -85,11 +89,14 @@ class Endpoint:
             system: of the tree that it is part of. It takes the events `socket.opened`,
                 `socket.refused`, `socket.closed` and `socket.drained`.
         """
-        self.reception = Reception(handler, router)
         self._hub = hub
         self._broker = broker
         self._limits = limits or Limits()
         self._system = system or System()
+        self.guard = Guard(self._limits.clients, self._system)
+        """Keeps the limits on clients."""
+        proxies = self._limits.trusted_proxies
+        self.reception = Reception(handler, router, self.guard, proxies)
         self._emit = self._system.emit
         self._tally = Tally()
         self._opened = 0
@@ -100,7 +107,14 @@ class Endpoint:
         self.access = Access(handler, broker, self._system.timers, self._limits)
         """Who is here, until when; and who is to be cut off."""
         self.around = Surroundings(
-            router, hub, broker, self._limits, self.broadcast, self._tally, self.access
+            router,
+            hub,
+            broker,
+            self._limits,
+            self.broadcast,
+            self._tally,
+            self.access,
+            self.guard,
         )
         self.reader = Reader()
         """Reads the clients' sockets; a child of the node runs it."""
@@ -144,10 +158,8 @@ class Endpoint:
             Exception: a bug of ours, or a failure of the application's `connect`; the client was
                 told 1011 or 500.
         """
-        address = _address(stream)
-        opening = Opening(
-            self.reception, self.around, address, life or Lifeline("client", system=self._system)
-        )
+        life = life or Lifeline("client", system=self._system)
+        opening = Opening(self.reception, self.around, _peer(stream), life)
         async with trio.open_nursery() as nursery:
             wire = Wire(
                 stream,
@@ -159,11 +171,12 @@ class Endpoint:
             try:
                 session = await self._open(opening, stream, head, wire, nursery)
                 if session is None:
-                    self.turn_away(opening.status, address)
+                    self.turn_away(opening.status, opening.address)
                 else:
-                    with self.attend(session.connection, address):
+                    with self.attend(session.connection, opening.address):
                         await session.run()
             finally:
+                opening.leave()
                 await wire.aclose()
                 nursery.cancel_scope.cancel()
 
@@ -201,7 +214,8 @@ class Endpoint:
     def turn_away(self, status: int, address: str) -> None:
         """A client was refused with this HTTP status; 0 where it was not even told."""
         self._refused += 1
-        self._emit("socket.refused", {"status": status, "address": address})
+        if status != TOO_MANY_REQUESTS:  # of these the guard tells, and not of each
+            self._emit("socket.refused", {"status": status, "address": address})
 
     @contextmanager
     def attend(self, connection: Connection, address: str) -> Iterator[None]:
@@ -250,7 +264,10 @@ class Endpoint:
         del self._connections[connection]
         if not self._connections:
             self._empty.set()
-        reason = connection.verdict.reason if connection.verdict is not None else "cancelled"
+        verdict = connection.verdict
+        if verdict is TOO_LARGE and self._limits.clients.message_bytes.is_on:
+            self.guard.excess(LimitName.MESSAGE_BYTES).add()
+        reason = verdict.reason if verdict is not None else "cancelled"
         self._closed[reason] += 1
         self._emit("socket.closed", {"reason": reason, "address": address})
 
@@ -270,7 +287,7 @@ async def _read_head(stream: trio.abc.Stream, head: bytes) -> tuple[bytes, bytes
     return head[:end], head[end:]
 
 
-def _address(stream: trio.abc.Stream) -> str:
+def _peer(stream: trio.abc.Stream) -> str:
     """The peer's address, if the stream has one."""
     socket = getattr(stream, "socket", None)
     if not isinstance(socket, trio.socket.SocketType):

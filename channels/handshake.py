@@ -39,10 +39,12 @@ class ConnectRefused:
     Attributes:
         status: the HTTP status it is answered with.
         text: the body, for a person; empty as a rule.
+        retry_after_s: when it may try again, for clients that can see it; 0 says nothing.
     """
 
     status: int = 403
     text: str = ""
+    retry_after_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -306,6 +306,8 @@ class ChannelHost(Actor[HostMessage]):
 
     def _refuse(self, response: Payload) -> None:
         self._answer_join(Reply.error(response))
+        for_good = response.get("retryable") is not True
+        self._client.join_refused(self.membership, for_good=for_good)
         self.stop()
 
     def _answer_join(self, reply: Reply) -> None:

@@ -1,7 +1,10 @@
 """Every bound of this layer, named, with its reason. `Limits` are those of one endpoint."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+from channels.client_address import Network
+from channels.client_limits import ClientLimits
 
 # Binary V2 frames carry each of these lengths in one byte, so text frames may not go beyond it.
 NAME_BYTES_MAX: Final = 255
@@ -131,6 +134,49 @@ PRESENCE_INBOX_MAX: Final = 4_096
 PRESENCE_NODES_MAX: Final = 256
 
 
+# Limits on clients -------------------------------------------------------------------------------
+
+# What a client may send at once, in seconds of its rate: a page that connects says all it has to
+# say first, and joins all its topics.
+RATE_BURST_S: Final = 5.0
+
+# The same of the node: whoever comes in one second is let in at once, up to its rate.
+NODE_BURST_S: Final = 1.0
+
+# Messages beyond the rate, without a rest between, after which a connection is closed: answering
+# them costs what they would have cost.
+EXCESS_MAX: Final = 500
+
+# Joins of one node that are under way at once. More would not be faster, since the database has
+# fewer connections; and all of them take one step in a lap of the loop, which a heartbeat waits
+# for: some milliseconds.
+JOINS_AT_ONCE: Final = 64
+
+# Joins of one node that wait for their turn. At a thousand a second, which is a slow database, the
+# last of them waits for 4 s: clients give up after 10.
+JOINS_WAITING_MAX: Final = 4_096
+
+# How long a join counts as under way. With a database at hand it takes milliseconds: one that takes
+# longer waits for something else, and others need not wait with it.
+JOIN_PATIENCE_S: Final = 0.5
+
+# When a client is told to come back that the node has no room for now, at the least.
+BUSY_S: Final = 1.0
+
+# And at the most, however many come: the vanilla client tries every 10 s whatever it is told.
+RETRY_AFTER_S_MAX: Final = 30.0
+
+# In what time failed joins are forgotten. Phoenix's client tries every 10 s for as long as its page
+# is open; with ten allowed in this time, every third of these reaches the application.
+FAILED_JOINS_S: Final = 300.0
+
+# Topics of one connection whose failed joins are remembered: as many as it may join.
+FAILING_TOPICS_MAX: Final = 100
+
+# How often it is told in the log that a limit is exceeded, with how often it was.
+LIMIT_TOLD_S: Final = 10.0
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one endpoint allows. Bytes are bytes, `_s` are seconds.
@@ -158,6 +204,8 @@ class Limits:
         drain_batch: connections closed at once when draining: they come back to other nodes
             together, and this is what one node can take.
         drain_interval_s: between two batches.
+        clients: what an operator allows clients.
+        trusted_proxies: those whose `X-Forwarded-For` is believed.
     """
 
     message_bytes: int = 131_072
@@ -176,3 +224,5 @@ class Limits:
     drain_s: float = 3.0
     drain_batch: int = 500
     drain_interval_s: float = 0.1
+    clients: ClientLimits = field(default_factory=ClientLimits)
+    trusted_proxies: tuple[Network, ...] = ()

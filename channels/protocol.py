@@ -20,6 +20,7 @@ from enum import IntEnum, auto
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from channels.join_queue import Turn
 from channels.serializer import Envelope, Ref
 
 RESERVED_PREFIX: Final = "phx_"
@@ -43,6 +44,14 @@ BUSY: Final = MappingProxyType(
         "reason": "busy",
         "code": "busy",
         "message": "Too much is under way; try again shortly.",
+        "retryable": True,
+    }
+)
+RATE_LIMITED: Final = MappingProxyType(
+    {
+        "reason": "rate_limited",
+        "code": "rate_limited",
+        "message": "More than this client may; try again later.",
         "retryable": True,
     }
 )
@@ -124,6 +133,9 @@ def _rows() -> dict[Case, Act]:
 DECISIONS: Final[Mapping[Case, Act]] = MappingProxyType(_rows())
 
 _OF_SOCKET: Final = {HEARTBEAT: Kind.HEARTBEAT, ACCESS_TOKEN: Kind.RENEWAL}
+# What a client may always say, however much it has said.
+NEVER_REFUSED: Final = frozenset({Kind.HEARTBEAT, Kind.RENEWAL, Kind.LEAVE})
+
 _CONTROL: Final = {JOIN: Kind.JOIN, LEAVE: Kind.LEAVE}
 
 
@@ -141,6 +153,7 @@ class Membership:
         closes: join_refs of channels that gave way to this join; their clients' side is closed
             once this join is answered.
         replaced: it gave way itself, so it says nothing at its end.
+        turn: its join's, until that is answered or over.
     """
 
     topic: str
@@ -151,6 +164,7 @@ class Membership:
     farewell: Envelope | None = None
     closes: list[Ref] = field(default_factory=list)
     replaced: bool = False
+    turn: Turn | None = None
 
 
 class SocketState:

@@ -1,12 +1,14 @@
 """Who may connect: what every client goes through, whatever it comes over."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from types import MappingProxyType
 from typing import Any, Final
 
 from channels.channel import Payload
+from channels.client_address import Network, client_address
+from channels.guard import Guard, Place
 from channels.handshake import Asked, ConnectRefused
 from channels.router import Router
 
@@ -43,7 +45,7 @@ class SocketHandler:
             params: the query without its token; nested names are nested mappings.
             token: from the subprotocol or the query; not verified.
             headers: of the request, names in lower case.
-            address: of the peer; empty where the stream has none.
+            address: of the client; empty where it has none.
 
         Returns:
             Anything but a `ConnectRefused` becomes the `assigns` of the client's channels.
@@ -74,35 +76,63 @@ class SocketHandler:
         return RenewalRefused(_NO_RENEWALS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Guest:
-    """A client that is not let in yet.
+    """A client that is not let in yet, or was. Whoever made it says when it is gone.
 
     Attributes:
-        address: of the peer; empty where it has none.
+        address: the client's; empty where it has none.
         host: to which it connects, as it says itself.
         headers: of its request, names in lower case.
+        place: that it holds, once it is being decided about.
     """
 
     address: str
     host: str
     headers: Mapping[str, str]
+    place: Place | None = None
+
+    def leave(self) -> None:
+        """It is gone, whether it was let in or not."""
+        if self.place is not None:
+            self.place.leave()
 
 
 class Reception:
     """Lets clients in, or not."""
 
-    def __init__(self, handler: SocketHandler, router: Router) -> None:
+    def __init__(
+        self,
+        handler: SocketHandler,
+        router: Router,
+        guard: Guard,
+        trusted_proxies: Sequence[Network] = (),
+    ) -> None:
         """A reception that is open.
 
         Args:
             handler: decides who may connect.
             router: knows the pages that may.
+            guard: knows how many may.
+            trusted_proxies: that are believed whom they speak for.
         """
         self.closed = False
         """Nobody is let in: the node is stopping."""
         self._handler = handler
         self._router = router
+        self._guard = guard
+        self._trusted_proxies = trusted_proxies
+
+    def greet(self, peer: str, headers: Mapping[str, str]) -> Guest:
+        """A client that makes a request.
+
+        Args:
+            peer: the address that its connection is from; empty where that has none.
+            headers: of its request, names in lower case.
+        """
+        forwarded = headers.get("x-forwarded-for", "")
+        address = client_address(peer, forwarded, self._trusted_proxies)
+        return Guest(address, headers.get("host", ""), headers)
 
     async def decide(self, asked: Asked | ConnectRefused, guest: Guest) -> Any:
         """The client's assigns, or a `ConnectRefused`.
@@ -120,4 +150,13 @@ class Reception:
             return asked
         if not self._router.origins.allow(guest.headers.get("origin"), guest.host):
             return ConnectRefused(403, "Pages of that origin may not connect here.\n")
-        return await self._handler.connect(asked.params, asked.token, guest.headers, guest.address)
+        place = self._guard.admit(guest.address)
+        if isinstance(place, ConnectRefused):
+            return place
+        guest.place = place
+        assigns = await self._handler.connect(
+            asked.params, asked.token, guest.headers, guest.address
+        )
+        if isinstance(assigns, ConnectRefused):
+            return assigns
+        return place.know(self._handler.who(assigns)) or assigns

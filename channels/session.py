@@ -15,7 +15,7 @@ from contextlib import suppress
 import trio
 
 from actors import Lifeline
-from channels.connection import Connection, Surroundings
+from channels.connection import Connection
 from channels.form import websocket_form
 from channels.frames import (
     CLOSE,
@@ -29,6 +29,7 @@ from channels.frames import (
 from channels.handshake import Asked, ConnectRefused, examine
 from channels.reception import Guest, Reception
 from channels.slow_lane import SlowLane
+from channels.surroundings import Surroundings
 from channels.upgrade import Upgrade, accept_answer, read_upgrade, refuse_answer
 from channels.verdict import BROKEN, IDLE, LEFT, LOST
 from channels.websocket import Wire
@@ -38,21 +39,23 @@ class Opening:
     """Answers one request."""
 
     def __init__(
-        self, reception: Reception, around: Surroundings, address: str, life: Lifeline
+        self, reception: Reception, around: Surroundings, peer: str, life: Lifeline
     ) -> None:
         """The beginning of one client.
 
         Args:
             reception: decides whether it is let in.
             around: what connections share.
-            address: of the peer; empty where the stream has none.
+            peer: the address that the stream is from; empty where it has none.
             life: of the child that serves it.
         """
         self.status = 0
         """The HTTP status of a refusal; 0 where none was written."""
         self._reception = reception
         self._around = around
-        self._address = address
+        self.address = peer
+        """The client's, which a proxy may have said, once the request was read."""
+        self._guest: Guest | None = None
         self._life = life
 
     async def shake_hands(
@@ -73,7 +76,8 @@ class Opening:
         upgrade = read_upgrade(head)
         asked = self._examine(upgrade)
         headers = upgrade.headers if isinstance(upgrade, Upgrade) else {}
-        guest = Guest(self._address, headers.get("host", ""), headers)
+        self._guest = guest = self._reception.greet(self.address, headers)
+        self.address = guest.address
         try:
             assigns = await self._reception.decide(asked, guest)
         except Exception:
@@ -90,6 +94,11 @@ class Opening:
         nursery.start_soon(connection.run_channels)
         await stream.send_all(accept_answer(upgrade.key, asked.subprotocol))
         return Session(connection, wire, nursery)
+
+    def leave(self) -> None:
+        """The client is gone, whether it was let in or not."""
+        if self._guest is not None:
+            self._guest.leave()
 
     def _examine(self, upgrade: Upgrade | ConnectRefused) -> Asked | ConnectRefused:
         if isinstance(upgrade, ConnectRefused):

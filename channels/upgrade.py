@@ -88,6 +88,8 @@ def refuse_answer(refused: ConnectRefused) -> bytes:
     lines = [f"HTTP/1.1 {status} {_phrase(status)}", "Connection: close"]
     if status == HTTPStatus.UPGRADE_REQUIRED:
         lines += ["Upgrade: websocket", f"Sec-WebSocket-Version: {_VERSION}"]
+    if refused.retry_after_s:
+        lines.append(f"Retry-After: {refused.retry_after_s}")
     if body:
         lines.append("Content-Type: text/plain; charset=utf-8")
     lines += [f"Content-Length: {len(body)}", "", ""]

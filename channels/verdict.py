@@ -32,6 +32,7 @@ DISCONNECTED: Final = Verdict("disconnected", 1001)  # the application sends thi
 # From the connection, which knows what messages mean.
 BUG: Final = Verdict("crashed", 1011)  # a bug of ours
 MALFORMED: Final = Verdict("malformed", 4400)  # too many messages that are none
+EXCESSIVE: Final = Verdict("excessive", 4429)  # it goes on beyond its rate
 
 # From its stay, which knows until when it may be here.
 EXPIRED: Final = Verdict("expired", 4401)  # its token is over: connect again with a new one
@@ -56,6 +57,7 @@ VERDICTS: Final = (
     MALFORMED,
     EXPIRED,
     REVOKED,
+    EXCESSIVE,
     IDLE,
     PROTOCOL_ERROR,
     INVALID_DATA,

@@ -143,6 +143,13 @@ TABLE: Final = (
         "A readiness check did not pass.",
     ),
     # The socket and the way between nodes
+    _event(
+        "limit.exceeded",
+        "warning",
+        "limit allowed mode count",
+        "Clients went `count` times beyond a limit: told at once, then every 10 s while they do. "
+        "With mode `dry_run` nothing was refused.",
+    ),
     _event("socket.opened", "debug", "address", "A client's WebSocket connection began."),
     _event("socket.closed", "debug", "reason address", "A client's connection ended."),
     _event(

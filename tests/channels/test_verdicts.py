@@ -9,12 +9,16 @@ import trio
 from wsproto.events import CloseConnection
 
 from actors import System
-from channels.limits import Limits
+from channels.client_limits import ClientLimits, Limit, Mode
+from channels.limits import EXCESS_MAX, RATE_BURST_S, Limits
 from channels.serializer import Envelope
 from channels.testing import Client, Node, connect, serving
 from channels.verdict import VERDICTS
 from tests.channels.rooms import Script
 from tests.channels.tickets import Tickets
+
+# Messages a second that no other way of these comes near.
+RATE = 10
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
 
@@ -72,6 +76,12 @@ async def take_access_away(node: Node, _client: Client) -> None:
     assert await node.endpoint.access.cut(lambda assigns: assigns.name == "ann") == 1
 
 
+async def send_too_often(_node: Node, client: Client) -> None:
+    """The client goes on beyond its rate."""
+    for _ in range(RATE * int(RATE_BURST_S) + EXCESS_MAX + 1):
+        await client.push("room:2", "echo")
+
+
 WAYS: Mapping[str, Callable[[Node, Client], Awaitable[None]]] = {
     "drained": drain,
     "disconnected": disconnect,
@@ -79,6 +89,7 @@ WAYS: Mapping[str, Callable[[Node, Client], Awaitable[None]]] = {
     "malformed": babble,
     "expired": outstay,
     "revoked": take_access_away,
+    "excessive": send_too_often,
     "idle": fall_silent,
     "protocol_error": send_no_mask,
     "invalid_data": send_no_text,
@@ -99,7 +110,9 @@ async def test_each_way_has_its_code(reason: str, autojump_clock: trio.testing.M
     codes: list[int] = []
     began = autojump_clock.current_time()
     routes = [("room:*", script.room)]
-    async with serving(routes, handler=Tickets(), system=System(emit)) as node:
+    limits = Limits(clients=ClientLimits(messages=Limit(RATE, Mode.ENFORCE)))
+    served = serving(routes, handler=Tickets(), limits=limits, system=System(emit))
+    async with served as node:
         try:
             async with connect(node.endpoint, token="ann") as client:
                 await client.join("room:2")
