@@ -125,6 +125,10 @@ BODY_BYTES_MAX: Final = 64 * 1024
 BODY_S: Final = 10.0
 BODY_DEPTH_MAX: Final = 8
 
+# Bytes of what a client that polls sends at once: a hundred messages of 10 KB, and as much as may
+# wait for it in the other direction.
+LONGPOLL_BODY_BYTES_MAX: Final = 1024 * 1024
+
 # Seconds an idle HTTP connection is kept. Above the 60 of common proxies, so that it is they who
 # close, and never send a request into a connection that is going away.
 KEEP_ALIVE_S: Final = 75.0

@@ -16,6 +16,7 @@
           |- recovery     finds purchases that nobody drives
           |- checkouts    dynamic: one child for each push that waits for a purchase
           |- connections  dynamic: one child for each client
+          |- longpoll     one for one: clients that poll, and requests of other nodes' ones
           `- listener     the port
 
 A node's parts are made anew each time the node starts, because their addresses may have changed.

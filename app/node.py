@@ -53,6 +53,7 @@ from channels.channel import ChannelFactory
 from channels.endpoint import Endpoint
 from channels.hub import Hub
 from channels.limits import Limits
+from channels.longpoll import LongPoll
 from channels.presence import Presence
 from channels.router import Router
 
@@ -74,6 +75,7 @@ _SOCKET_COUNTERS: Final = (
     "crashed",
     "slow_lanes",
 )
+_LONGPOLL_COUNTERS: Final = ("polls", "posts", "repeated", "superseded", "relayed")
 _HUB_COUNTERS: Final = (
     "published",
     "offered",
@@ -136,9 +138,8 @@ class Node:
         self._annex = Annex()
         self._database = Database(self._annex, addresses.database_url, pool_size=settings.pool_size)
         self._bus = RedisBus(self._annex, addresses.redis_url) if addresses.redis_url else None
-        self._broker: Broker = (
-            RedisBroker(self._bus, new_id("node")) if self._bus else MemoryBroker()
-        )
+        name = new_id("node")
+        self._broker: Broker = RedisBroker(self._bus, name) if self._bus else MemoryBroker()
         limits = Limits(drain_s=settings.drain_seconds)
         self._hub = Hub(limits)
         # Who watches a sale is nobody's business: its members are told how many do.
@@ -166,6 +167,8 @@ class Node:
             system=system,
         )
         self._revocations.attach(self._endpoint.access.cut)
+        key = tokens.key_for("long polling")
+        self._longpoll = LongPoll(self._endpoint, node=name, key=key)
         self._listener = self._listen(callers)
 
     @property
@@ -216,6 +219,7 @@ class Node:
             ChildSpec("recovery", self._transactions.run, backoff=_AGAIN),
             self._checkouts.as_child(),
             self._connections.as_child(),
+            self._longpoll.supervisor().as_child(),
             ChildSpec("listener", self._listener.run, shutdown_s=self._settings.drain_seconds + 1),
         ]
         return Supervisor("service", children, intensity=TREE)
@@ -237,6 +241,7 @@ class Node:
             transactions=self._transactions,
             ledger=Ledger(self._database),
             log=EventLog(self._database, self._feed),
+            longpoll=self._longpoll,
             readiness=self._readiness,
             render_metrics=self._metrics.render,
             tree=lambda children_max: self._system.tree(children_max=children_max),
@@ -276,6 +281,7 @@ class Node:
         watch("socket", self._endpoint.statistics, counters=_SOCKET_COUNTERS)
         watch("access", self._endpoint.access.statistics, counters=_ACCESS_COUNTERS)
         watch("revocations", self._revocations.statistics, counters=("cut",))
+        watch("longpoll", self._longpoll.statistics, counters=_LONGPOLL_COUNTERS)
         watch("hub", self._hub.statistics, counters=_HUB_COUNTERS)
         watch("viewers", self._viewers.statistics, counters=_PRESENCE_COUNTERS)
         watch("feed", self._feed.statistics, counters=("applied", "healed", "batches_unread"))

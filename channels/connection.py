@@ -253,10 +253,11 @@ class Connection:
         self.reply(envelope.join_ref, envelope, reply)
 
     def _send(self, message: bytes | None) -> None:
-        if message is None:
-            self.hub.drop()  # the client's version has no form for it
+        frame = None if message is None else self.form.frame(message)
+        if frame is None:
+            self.hub.drop()  # the client's version, or its transport, has no form for it
         else:
-            self.hub.push(self.outbox, self.form.frame(message))
+            self.hub.push(self.outbox, frame)
 
     def _decode(self, data: bytes | str, opcode: int) -> Envelope:
         if opcode == TEXT:

@@ -1,7 +1,8 @@
 """How one client is written to: its version, the framing, and whether it is told cursors. Pure.
 
 The hub keeps the members of a topic in groups by form, compares forms by identity, and writes a
-broadcast once for each. So forms are made once: `websocket_form` gives the same object each time.
+broadcast once for each. So forms are made once: asked for one form, the functions here give the
+same object each time.
 
 *Cursors.* The `ref` slot of a broadcast is empty in Phoenix. A client that asked for it finds the
 cursor of the message there; it cannot be taken for a reply's ref, which is a number of its own.
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from channels.frames import message_frame
+from channels.longpoll_wire import line_of
 from channels.serializer import Serializer
 from channels.serializer_v1 import V1
 from channels.serializer_v2 import V2
@@ -26,16 +28,16 @@ class Form:
 
     Attributes:
         serializer: of the version it speaks.
-        frame: what goes out for a serializer's message.
+        frame: what goes out for a serializer's message; None where it has no form.
         cursors: broadcasts carry their cursor, where they have one.
     """
 
     serializer: type[Serializer]
-    frame: Callable[[bytes], bytes]
+    frame: Callable[[bytes], bytes | None]
     cursors: bool = False
 
     def write(self, broadcast: bytes, cursor: str | None = None) -> bytes | None:
-        """A broadcast that V2 encoded, framed; None where this version has no form for it.
+        """A broadcast that V2 encoded, framed; None where it has no form.
 
         Args:
             broadcast: the message, without a cursor.
@@ -48,16 +50,22 @@ class Form:
 
 
 _VERSIONS: Final[tuple[type[Serializer], ...]] = (V1, V2)
-_WEBSOCKET: Final = {
-    (serializer, cursors): Form(serializer, message_frame, cursors)
+_FORMS: Final = {
+    (serializer, frame, cursors): Form(serializer, frame, cursors)
     for serializer in _VERSIONS
+    for frame in (message_frame, line_of)
     for cursors in (False, True)
 }
 
-WEBSOCKET: Final = _WEBSOCKET[V2, False]
+WEBSOCKET: Final = _FORMS[V2, message_frame, False]
 """The form of nearly every client."""
 
 
 def websocket_form(serializer: type[Serializer], *, cursors: bool = False) -> Form:
     """The form of a client that is connected over WebSocket."""
-    return _WEBSOCKET[serializer, cursors]
+    return _FORMS[serializer, message_frame, cursors]
+
+
+def longpoll_form(serializer: type[Serializer], *, cursors: bool = False) -> Form:
+    """The form of a client that polls."""
+    return _FORMS[serializer, line_of, cursors]

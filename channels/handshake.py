@@ -7,7 +7,7 @@ say no more than they must; that of a wrong version carries a line for whoever l
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_plus
 
@@ -49,7 +49,7 @@ class ConnectRefused:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A handshake that is well formed.
+    """A request to connect that is well formed.
 
     Attributes:
         serializer: of the version that the client speaks.
@@ -61,7 +61,7 @@ class Asked:
     serializer: type[Serializer]
     params: Params
     token: str | None
-    subprotocol: str | None
+    subprotocol: str | None = None
 
 
 def examine(target: str, subprotocols: Sequence[str], path: str) -> Asked | ConnectRefused:
@@ -75,21 +75,28 @@ def examine(target: str, subprotocols: Sequence[str], path: str) -> Asked | Conn
     asked_path, _, query = target.partition("?")
     if asked_path != path:
         return ConnectRefused(404)
-    params = parse_query(query)
-    serializer = _serializer(params.get("vsn", _DEFAULT_VERSION))
-    if serializer is None:
-        return ConnectRefused(403, "This server speaks vsn 1.0 and 2.0 of the Phoenix protocol.\n")
-    token = params.pop("token", None)
-    offered = [name for name in subprotocols if not name.startswith(TOKEN_PREFIX)]
+    asked = examine_query(query)
+    if isinstance(asked, ConnectRefused) or not subprotocols:
+        return asked
+    token = asked.token
     for name in subprotocols:
         if name.startswith(TOKEN_PREFIX):
             token = decode_token(name.removeprefix(TOKEN_PREFIX))
             if token is None:
                 return ConnectRefused()
-    if subprotocols and SUBPROTOCOL not in offered:
+    if SUBPROTOCOL not in subprotocols:
         return ConnectRefused()
-    held = token if isinstance(token, str) and token else None
-    return Asked(serializer, params, held, SUBPROTOCOL if subprotocols else None)
+    return replace(asked, token=token or None, subprotocol=SUBPROTOCOL)
+
+
+def examine_query(query: str) -> Asked | ConnectRefused:
+    """Read what a client asks for whose handshake is its query."""
+    params = parse_query(query)
+    serializer = _serializer(params.get("vsn", _DEFAULT_VERSION))
+    if serializer is None:
+        return ConnectRefused(403, "This server speaks vsn 1.0 and 2.0 of the Phoenix protocol.\n")
+    token = params.pop("token", None)
+    return Asked(serializer, params, token if isinstance(token, str) and token else None)
 
 
 def parse_query(query: str) -> dict[str, Any]:

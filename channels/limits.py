@@ -84,6 +84,32 @@ BUS_SUBSCRIBE_S: Final = 1.0
 # Clients looked at between two checkpoints, when access is taken away: half a millisecond.
 ACCESS_CLIENTS_A_TURN: Final = 1_000
 
+# Long polling -------------------------------------------------------------------------------------
+
+# Messages of one POST that are taken, as Phoenix: its clients send no more at once.
+LONGPOLL_LINES_MAX: Final = 100
+
+# Messages of one POST between two checkpoints: a millisecond at most.
+LONGPOLL_LINES_A_TURN: Final = 16
+
+# Bytes of messages in one answer, but for one larger message: what a slow phone reads in the time
+# that a response has. The next poll follows at once.
+LONGPOLL_ANSWER_BYTES: Final = 262_144
+
+# Windows without a poll after which a session is over, as Phoenix: a client polls again at once.
+LONGPOLL_IDLE_WINDOWS: Final = 1.5
+
+# Sessions of one node: each keeps a request open, and costs as much as another connection.
+LONGPOLL_SESSIONS_MAX: Final = 10_000
+
+# Requests that other nodes have passed on to this one and that it has not answered: of every
+# session a poll and a POST.
+LONGPOLL_RELAYED_MAX: Final = 2 * LONGPOLL_SESSIONS_MAX
+
+# How long another node may take to say that it has heard, and beyond what it takes to answer.
+# As Phoenix.
+LONGPOLL_RELAY_S: Final = 2.0
+
 # Presence -----------------------------------------------------------------------------------------
 
 # How long changes of a topic's people are gathered before they are told: people who come together
@@ -194,6 +220,7 @@ class Limits:
         handshake_s: from the first byte to the upgrade, the application's `connect` included.
         join_s: for a channel's `join`: the client itself gives up after 10 s.
         idle_s: without a byte from the client, who sends a heartbeat every 30 s. As Phoenix.
+        poll_s: that a poll waits for messages. As Phoenix, whose client gives up after 20 s.
         close_s: for the closing handshake. A client that is gone never answers.
         terminate_s: for a channel's `terminate`, then it is cancelled. As Phoenix.
         expiry_warning_s: before a client's time is over it is told so: enough for an application to
@@ -217,6 +244,7 @@ class Limits:
     handshake_s: float = 10.0
     join_s: float = 10.0
     idle_s: float = 60.0
+    poll_s: float = 10.0
     close_s: float = 2.0
     terminate_s: float = 5.0
     expiry_warning_s: float = 60.0

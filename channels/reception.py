@@ -134,6 +134,10 @@ class Reception:
         address = client_address(peer, forwarded, self._trusted_proxies)
         return Guest(address, headers.get("host", ""), headers)
 
+    def allows(self, guest: Guest) -> bool:
+        """Whether the page that speaks to us, if it is one, may."""
+        return self._router.origins.allow(guest.headers.get("origin"), guest.host)
+
     async def decide(self, asked: Asked | ConnectRefused, guest: Guest) -> Any:
         """The client's assigns, or a `ConnectRefused`.
 
@@ -148,7 +152,7 @@ class Reception:
             return ConnectRefused(503)
         if isinstance(asked, ConnectRefused):
             return asked
-        if not self._router.origins.allow(guest.headers.get("origin"), guest.host):
+        if not self.allows(guest):
             return ConnectRefused(403, "Pages of that origin may not connect here.\n")
         place = self._guard.admit(guest.address)
         if isinstance(place, ConnectRefused):

@@ -12,16 +12,14 @@ import trio
 from quart import Response as QuartResponse
 from quart import request as quart_request
 from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.domain.errors import Code, Refusal
 from app.http.message import Request, Response
 from app.http.router import Router
-from app.limits import BODY_BYTES_MAX, BODY_S, WRITE_S
+from app.limits import BODY_S, WRITE_S
 
-_TOO_LARGE: Final = Refusal(
-    Code.TOO_LARGE, f"The body is larger than the {BODY_BYTES_MAX} bytes allowed."
-)
 _TOO_SLOW: Final = Refusal(
     Code.INVALID_REQUEST, f"The body did not arrive within {BODY_S:.0f} seconds."
 )
@@ -43,8 +41,8 @@ def quart_app(router: Router) -> Asgi:
 
 def _catching_app(router: Router) -> QuartTrio:
     app = QuartTrio("agio", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     app.config["RESPONSE_TIMEOUT"] = WRITE_S
+    app.request_class = _bounded_by(router)
 
     async def catch_all() -> QuartResponse:
         body = await _read_body()
@@ -58,13 +56,27 @@ def _catching_app(router: Router) -> QuartTrio:
     return app
 
 
+def _bounded_by(router: Router) -> type[TrioRequest]:
+    """Requests whose bodies are bounded as the router says of their path."""
+
+    class Bounded(TrioRequest):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            path = _path(options["scope"]["raw_path"].decode("latin-1"))
+            bound = options["max_content_length"] = router.body_bytes(path)
+            super().__init__(*args, **options)
+            self.max_content_length = bound
+
+    return Bounded
+
+
 async def _read_body() -> bytes | Refusal:
     """The whole body. Quart counts it as it comes, and keeps nothing beyond the bound."""
     try:
         with trio.fail_after(BODY_S):
             body: bytes = await quart_request.get_data(True, False, False)
     except RequestEntityTooLarge:
-        return _TOO_LARGE
+        most = quart_request.max_content_length
+        return Refusal(Code.TOO_LARGE, f"The body is larger than the {most} bytes allowed.")
     except trio.TooSlowError:
         return _TOO_SLOW
     return body

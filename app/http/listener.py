@@ -41,7 +41,7 @@ from app.http.hypercorn_server import HttpServer
 from app.http.message import Response
 from app.http.problem import problem
 from app.http.readiness import Readiness
-from app.limits import ACCEPT_REST_S, BACKLOG, HEAD_BYTES_MAX, HEAD_S
+from app.limits import ACCEPT_REST_S, BACKLOG, HEAD_BYTES_MAX, HEAD_S, RETRY_AFTER_S
 from app.storage.errors import StartupError
 
 # Where the Phoenix client connects when it is given `/socket`.
@@ -62,7 +62,13 @@ _TOO_SLOW: Final = problem(
 )
 _NO_SOCKET: Final = problem(Refusal(Code.NOT_FOUND, f"The socket is at {SOCKET_PATH}."))
 _STOPPING: Final = problem(Refusal(Code.UNAVAILABLE, "This node is stopping."))
-_FULL: Final = problem(Refusal(Code.BUSY, "This node has all the connections it takes.")).to_http1()
+# In words alone: nothing was read, so this may answer a client that polls, and those stall on a
+# document whose `status` they do not know.
+_FULL: Final = Response(
+    503,
+    (("Content-Type", "text/plain; charset=utf-8"), ("Retry-After", str(RETRY_AFTER_S))),
+    b"This node has all the connections it takes.\n",
+).to_http1()
 
 
 class SocketEndpoint(Protocol):

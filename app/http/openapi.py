@@ -16,7 +16,7 @@ from app.domain.names import ID_PATTERN
 from app.http.message import JSON, Request, Response
 from app.http.operations import public
 from app.http.problem import PROBLEM, Problem
-from app.http.router import Operation, Route
+from app.http.router import ANY_METHOD, Operation, Route
 from app.http.schemas import ReadQuery
 from app.http.services import Services
 from app.limits import CHECKOUT_TEXT_MAX
@@ -51,7 +51,8 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     table = tuple(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
-        paths.setdefault(route.pattern, {})[route.method.lower()] = _operation(route)
+        if route.method != ANY_METHOD:  # which the document has no word for
+            paths.setdefault(route.pattern, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -118,6 +119,11 @@ def _operation(route: Route) -> dict[str, Any]:
         described["requestBody"] = {
             "required": True,
             "content": {JSON: {"schema": _schema(operation.body)}},
+        }
+    if operation.raw_body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {operation.raw_body: {"schema": {"type": "string"}}},
         }
     return described
 

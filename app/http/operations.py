@@ -19,6 +19,7 @@ _LINKS: Final = {
     "transactions": "/v1/transactions",
     "accounts": "/v1/accounts",
     "socket": "/socket/websocket?vsn=2.0.0",
+    "longpoll": "/socket/longpoll?vsn=2.0.0",
     "live": "/livez",
     "ready": "/readyz",
     "metrics": "/metrics",

@@ -19,6 +19,7 @@ from app.domain.names import is_id
 from app.http.message import RefusedError, Request, Response
 from app.http.problem import problem
 from app.http.services import Services
+from app.limits import BODY_BYTES_MAX
 from app.storage.errors import StorageDown
 from app.telemetry.trace import trace_of, traced
 
@@ -29,6 +30,8 @@ Observe = Callable[[str, str, int, float], None]
 _ALWAYS: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 # What the log and the metrics call a request that matches no route, or has an unheard-of method.
 _UNMATCHED: Final = "unmatched"
+# Of a route that answers methods for which its path has no other.
+ANY_METHOD: Final = "*"
 _METHODS: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 )
@@ -46,6 +49,7 @@ class Operation:
         status: of a success.
         query: the struct of its query parameters.
         body: the struct of its body.
+        raw_body: the content type of a body that is no JSON.
         refusals: the codes it may answer with, beside those that any route may.
         public: whether it is open to callers without a token.
         idempotency_key: whether it needs that header.
@@ -59,6 +63,7 @@ class Operation:
     status: int = 200
     query: type | None = None
     body: type | None = None
+    raw_body: str | None = None
     refusals: tuple[Code, ...] = ()
     public: bool = False
     idempotency_key: bool = False
@@ -70,16 +75,18 @@ class Route:
     """One method of one resource.
 
     Attributes:
-        method: `GET` or `POST`.
+        method: such as `GET`, or `ANY_METHOD`.
         pattern: its path; `{name}` stands for one segment.
         handler: answers it.
         operation: tells of it.
+        body_bytes: that a body may have.
     """
 
     method: str
     pattern: str
     handler: Handler
     operation: Operation
+    body_bytes: int = BODY_BYTES_MAX
 
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:
         """The variable segments by name, or None where the path is another.
@@ -111,6 +118,11 @@ class Router:
         self._emit = emit
         self._observe = observe
 
+    def body_bytes(self, path: str) -> int:
+        """How large a body may be that is sent to this path."""
+        found = self._find(path).values()
+        return max((route.body_bytes for route, _ in found), default=BODY_BYTES_MAX)
+
     async def handle(self, request: Request, early: Refusal | None = None) -> Response:
         """The answer to a request.
 
@@ -119,7 +131,7 @@ class Router:
             early: why the request could not be read whole, where it could not.
         """
         began = trio.current_time()
-        found = self._find(request)
+        found = self._find(request.path)
         pattern = next(iter(found.values()))[0].pattern if found else _UNMATCHED
         trace = trace_of(request.headers.get("traceparent", ""))
         with traced(trace):
@@ -130,20 +142,22 @@ class Router:
             response = replace(response, headers=(*response.headers, length), body=b"")
         return replace(response, headers=(*response.headers, *_ALWAYS, ("Agio-Trace", trace)))
 
-    def _find(self, request: Request) -> dict[str, tuple[Route, dict[str, str]]]:
-        """The routes of the request's path, by method, each with the path's variable parts."""
-        segments = _segments(request.path)
+    def _find(self, path: str) -> dict[str, tuple[Route, dict[str, str]]]:
+        """The routes of a path, by method, each with the path's variable parts."""
+        segments = _segments(path)
         matches = ((route, route.match(segments)) for route in self._routes)
         return {route.method: (route, params) for route, params in matches if params is not None}
 
     async def _answer(
         self, request: Request, found: dict[str, tuple[Route, dict[str, str]]], pattern: str
     ) -> Response:
-        if request.method == "OPTIONS" and (found or request.path == "*"):
+        match = found.get(request.method) or found.get(ANY_METHOD)
+        if match is None and request.method == "OPTIONS" and (found or request.path == "*"):
             return Response(204, (("Allow", _allow(found)),))
         if not found:
             return problem(Refusal(Code.NOT_FOUND, "There is no such resource."))
-        match = found.get("GET" if request.method == "HEAD" else request.method)
+        if match is None and request.method == "HEAD":
+            match = found.get("GET")
         if match is None:
             refused = problem(Refusal(Code.METHOD_NOT_ALLOWED))
             return replace(refused, headers=(*refused.headers, ("Allow", _allow(found))))

@@ -11,6 +11,7 @@ from app.identity.revocations import Revocations
 from app.ledger.service import Ledger
 from app.sales.service import Sales
 from app.transactions.service import Transactions
+from channels.longpoll import LongPoll
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Services:
         transactions: purchases.
         ledger: accounts and entries.
         log: the event log, for readers that wait for a cursor.
+        longpoll: the socket's clients that poll.
         readiness: what `/readyz` says.
         render_metrics: the metrics' text and its content type.
         tree: the supervision tree now, with at most so many children listed of each place; None
@@ -36,6 +38,7 @@ class Services:
     transactions: Transactions
     ledger: Ledger
     log: EventLog
+    longpoll: LongPoll
     readiness: Readiness
     render_metrics: Callable[[], tuple[bytes, str]]
     tree: Callable[[int], Vitals | None]

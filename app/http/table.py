@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.http import accounts, operations, revocations, sales, transactions, tree
+from app.http import accounts, longpoll, operations, revocations, sales, transactions, tree
 from app.http.openapi import route_of_itself
 
 _API: Final = (
@@ -12,6 +12,7 @@ _API: Final = (
     *transactions.ROUTES,
     *accounts.ROUTES,
     *revocations.ROUTES,
+    *longpoll.ROUTES,
 )
 
 ROUTES: Final = (*_API, route_of_itself(_API))

@@ -150,7 +150,9 @@ TABLE: Final = (
         "Clients went `count` times beyond a limit: told at once, then every 10 s while they do. "
         "With mode `dry_run` nothing was refused.",
     ),
-    _event("socket.opened", "debug", "address", "A client's WebSocket connection began."),
+    _event(
+        "socket.opened", "debug", "address", "A client's connection began, whatever it came over."
+    ),
     _event("socket.closed", "debug", "reason address", "A client's connection ended."),
     _event(
         "socket.refused",

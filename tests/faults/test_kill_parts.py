@@ -63,7 +63,7 @@ BOTH = frozenset({"http", "socket"})
 LOG = "events/feed events/relay events/revocations"
 SERVICE = f"""node/service service/broker service/hub service/reader service/viewers
     service/events {LOG} service/transactions service/recovery service/checkouts
-    service/connections service/listener"""
+    service/connections service/longpoll longpoll/sessions longpoll/relayed service/listener"""
 DRIVERS = "storage/drivers drivers/database drivers/bus"
 STORAGE = f"node/storage storage/annex {DRIVERS}"
 NODE = f"agio/node {STORAGE} node/schema {SERVICE}"
@@ -88,6 +88,9 @@ PARTS = [
     Part("service/connections", "service/connections", lose=Lose.EVERYBODY, repeats=BOTH),
     Part("service/connections/connection-1", "", lose=Lose.VICTIM),
     Part("service/connections/connection-1/channels/channel-1", ""),
+    Part("service/longpoll", "service/longpoll longpoll/sessions longpoll/relayed"),
+    Part("service/longpoll/sessions", "longpoll/sessions"),
+    Part("service/longpoll/relayed", "longpoll/relayed"),
     Part("service/listener", "service/listener"),
     Part("service", SERVICE, lose=Lose.EVERYBODY, repeats=BOTH),
     Part("schema", f"node/schema {SERVICE}", lose=Lose.EVERYBODY, repeats=BOTH),

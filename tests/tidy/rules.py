@@ -54,6 +54,7 @@ _PURE: Final = (
     "*/serializer*.py",
     "*/limits.py",
     "actors/timer_wheel.py",
+    "channels/longpoll_wire.py",
     "channels/origin.py",
     "channels/verdict.py",
     "actors/tree.py",

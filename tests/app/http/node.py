@@ -28,6 +28,11 @@ from app.sales.service import Sales
 from app.storage import Annex, Database
 from app.transactions.service import Transactions
 from channels.broker import MemoryBroker
+from channels.endpoint import Endpoint
+from channels.hub import Hub
+from channels.longpoll import LongPoll
+from channels.router import Router as ChannelRouter
+from channels.testing import Anyone
 
 SECRET: Final = "a secret of the tests, at least 32 bytes long"
 
@@ -167,6 +172,12 @@ async def _start(
     return life
 
 
+def bare_longpoll() -> LongPoll:
+    """Nobody polls, and nobody can begin to: its sessions' supervisor does not run."""
+    endpoint = Endpoint(Anyone(), ChannelRouter([]), Hub(), MemoryBroker())
+    return LongPoll(endpoint, node="none", key=b"none")
+
+
 def bare_services(readiness: Readiness | None = None) -> Services:
     """Services whose database does not run: all that needs it is unavailable."""
     annex = Annex()
@@ -180,6 +191,7 @@ def bare_services(readiness: Readiness | None = None) -> Services:
         transactions=Transactions(database, MemoryGateway()),
         ledger=Ledger(database),
         log=log,
+        longpoll=bare_longpoll(),
         readiness=readiness or Readiness({}, drop_event),
         render_metrics=lambda: (b"up 1\n", "text/plain; version=0.0.4; charset=utf-8"),
         tree=lambda _: Vitals("agio", "supervisor", "rest_for_one", "running", 1.5, 0, None, (), 0),

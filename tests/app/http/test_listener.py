@@ -219,14 +219,15 @@ async def test_an_upgrade_of_another_path_is_not_found() -> None:
 
 
 async def test_connections_beyond_the_bound_are_told_and_closed() -> None:
-    """One connection too many is told `busy`; when another ends there is room again."""
+    """One connection too many is told, without JSON; when another ends there is room again."""
     async with serving(bare_services(), max_connections=1) as node:
         async with await node.connect() as stream:
             await stream.send_all(LIVE)
             await stream.receive_some()
             async with await node.connect() as one_too_many:
                 answer = b"".join([bytes(data) async for data in one_too_many])
-            assert parse(answer)[0][0] == 503
+            ((status, headers, body),) = parse(answer)
+            assert (status, headers["retry-after"], body[:1]) == (503, "1", b"T")
             assert node.listener.statistics().refused == 1
         while node.connections.statistics().children:
             await trio.testing.wait_all_tasks_blocked(0.001)
