@@ -27,6 +27,15 @@ CHECKOUT_TEXT_MAX: Final = 255
 # worst answer, short enough that a lost payment does not empty the shelf for the evening.
 RESERVATION_S: Final = 600.0
 
+# Messages that HTTP callers send ------------------------------------------------------------------
+
+# Messages in one request: an announcement in each of a line's sales of one evening.
+MESSAGES_A_REQUEST_MAX: Final = 100
+
+# Bytes of one message's payload, as JSON. It goes to everybody in the topic: to 10,000 at once that
+# is 160 MB, and a client that reads slowly has room for some 60 of them.
+MESSAGE_BYTES_MAX: Final = 16_384
+
 # Access: who may not call any more ----------------------------------------------------------------
 
 # Seconds between a node's own looks for revocations: what a lost message costs. A revoked session's

@@ -40,6 +40,7 @@ from app.ledger.service import Ledger
 from app.limits import CHECKOUTS_MAX, CONNECTIONS_MAX
 from app.payments.test_gateway import TestGateway
 from app.sales.service import Sales
+from app.socket.audience import Audience
 from app.socket.bench_channel import BenchChannel
 from app.socket.connect import TokenHandler
 from app.socket.sale_channel import SaleChannel
@@ -237,6 +238,12 @@ class Node:
         services = Services(
             callers=callers,
             revocations=self._revocations,
+            audience=Audience(
+                self._endpoint,
+                self._broker,
+                self._sales,
+                rooms_open=self._settings.bench_rooms,
+            ),
             sales=self._sales,
             transactions=self._transactions,
             ledger=Ledger(self._database),

@@ -7,6 +7,7 @@ whole numbers are ints, and an unknown name is refused, since it is more often a
 
 import json
 import re
+from math import isinf
 from typing import Any, Final, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
@@ -58,7 +59,12 @@ def decode_query(request: Request, kind: type[T]) -> T:
 def _parse_json(body: bytes) -> Any:
     _check_depth(body)
     try:
-        return json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return json.loads(
+            body.decode(),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
     except UnicodeDecodeError:
         _refuse("The body is not UTF-8.")
     except json.JSONDecodeError as error:
@@ -85,10 +91,24 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         if name in found:
             _refuse(f"`{_shown(name)}` is given twice.")
-        if _UNSTORABLE.search(name) or (isinstance(value, str) and _UNSTORABLE.search(value)):
+        if _is_unstorable(name) or _is_unstorable(value):
             _refuse(f"`{_shown(name)}` holds a character that is not text.")
         found[name] = value
     return found
+
+
+def _is_unstorable(value: object) -> bool:
+    """Whether text, or any text in a list, is none; objects within were looked at before."""
+    if isinstance(value, str):
+        return _UNSTORABLE.search(value) is not None
+    return isinstance(value, list) and any(map(_is_unstorable, value))
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        _refuse(f"{_shown(text)} is beyond all numbers.")
+    return number
 
 
 def _convert(value: Any, kind: type[T], *, strict: bool) -> T:

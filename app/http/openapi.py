@@ -12,11 +12,11 @@ import msgspec
 
 from app.docstrings import attributes_of, without_attributes
 from app.domain.errors import MEANINGS, Code
-from app.domain.names import ID_PATTERN
+from app.domain.names import ID_PATTERN, TOPIC_PATTERN
 from app.http.message import JSON, Request, Response
 from app.http.operations import public
 from app.http.problem import PROBLEM, Problem
-from app.http.router import ANY_METHOD, Operation, Route
+from app.http.router import ANY_METHOD, TOPIC, Operation, Route
 from app.http.schemas import ReadQuery
 from app.http.services import Services
 from app.limits import CHECKOUT_TEXT_MAX
@@ -43,6 +43,8 @@ _HEADERS: Final = {
 # What may come of any route, and of any that needs a token, has a body, or waits for a cursor.
 _ANYWHERE: Final = (Code.INVALID_REQUEST, Code.TOO_LARGE, Code.UNAVAILABLE, Code.INTERNAL)
 _READS: Final = (Code.CURSOR_UNKNOWN, Code.CURSOR_NOT_REACHED)
+# What a variable segment is where it is no id.
+_PATTERNS: Final = {TOPIC: TOPIC_PATTERN}
 _HEADERS_OF_STATUS: Final = {401: "WWW-Authenticate", 503: "Retry-After"}
 
 
@@ -134,7 +136,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "pattern": f"^{ID_PATTERN}$"},
+            "schema": {"type": "string", "pattern": f"^{_PATTERNS.get(name, ID_PATTERN)}$"},
         }
         for name in re.findall(r"\{(\w+)\}", route.pattern)
     ]

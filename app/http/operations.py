@@ -23,6 +23,8 @@ _LINKS: Final = {
     "live": "/livez",
     "ready": "/readyz",
     "metrics": "/metrics",
+    "messages": "/v1/messages",
+    "revocations": "/v1/revocations",
     "tree": "/v1/operations/tree",
 }
 

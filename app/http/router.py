@@ -15,7 +15,7 @@ import trio
 from actors import Emit
 from app.domain.errors import Code, Refusal
 from app.domain.ids import new_id
-from app.domain.names import is_id
+from app.domain.names import is_id, is_topic
 from app.http.message import RefusedError, Request, Response
 from app.http.problem import problem
 from app.http.services import Services
@@ -25,6 +25,9 @@ from app.telemetry.trace import trace_of, traced
 
 Handler = Callable[[Services, Request], Awaitable[Response]]
 Observe = Callable[[str, str, int, float], None]
+
+# The one variable segment that may be no id.
+TOPIC: Final = "topic"
 
 # What every response says: nothing here is for a cache, and nothing is to be guessed at.
 _ALWAYS: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
@@ -76,7 +79,8 @@ class Route:
 
     Attributes:
         method: such as `GET`, or `ANY_METHOD`.
-        pattern: its path; `{name}` stands for one segment.
+        pattern: its path; `{name}` stands for one segment, which is an id; or also a topic, where
+            the name is TOPIC.
         handler: answers it.
         operation: tells of it.
         body_bytes: that a body may have.
@@ -91,7 +95,7 @@ class Route:
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:
         """The variable segments by name, or None where the path is another.
 
-        A variable segment is an id of some kind, so that no store is asked for anything else.
+        A variable segment is an id of some kind, or a topic: no store is asked for anything else.
         """
         wanted = self.pattern.split("/")
         if len(wanted) != len(segments):
@@ -99,9 +103,10 @@ class Route:
         found: dict[str, str] = {}
         for want, segment in zip(wanted, segments, strict=True):
             if want.startswith("{"):
-                if not is_id(segment):
+                name = want[1:-1]
+                if not is_id(segment) and not (name == TOPIC and is_topic(segment)):
                     return None
-                found[want[1:-1]] = segment
+                found[name] = segment
             elif want != segment:
                 return None
         return found

@@ -1,10 +1,13 @@
 """The bodies of what HTTP callers do to sockets and sessions, as `schemas` has the others."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
+from app.domain.errors import Code, Refusal
+from app.domain.names import EVENT_PATTERN, TOPIC_PATTERN
 from app.http.schemas import Moment, Name
+from app.limits import MESSAGES_A_REQUEST_MAX
 
 Session = Annotated[
     str,
@@ -12,6 +15,20 @@ Session = Annotated[
         pattern=r"^[A-Za-z0-9_-]{16}(?!\n)$",
         description="A token's own id, its claim `jti`.",
         examples=["ZbNXgAABAgMEBQYH"],
+    ),
+]
+Topic = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=rf"^{TOPIC_PATTERN}(?!\n)$", description="A topic.", examples=["sale:demo"]
+    ),
+]
+EventName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=rf"^{EVENT_PATTERN}(?!\n)$",
+        description="Any event but the server's own.",
+        examples=["announcement"],
     ),
 ]
 
@@ -37,3 +54,92 @@ class RevocationAnswer(msgspec.Struct):
     person: Name | None
     issued_until: Moment | None
     expires_at: Moment
+
+
+class MessageToTopic(msgspec.Struct, forbid_unknown_fields=True):
+    """An event for all members of the topic."""
+
+    event: EventName
+    payload: dict[str, Any]
+
+
+class MessageWithTopic(MessageToTopic):
+    """An event for all members of a topic."""
+
+    topic: Topic
+
+
+class NewMessages(msgspec.Struct, forbid_unknown_fields=True):
+    """Events to send, in this order."""
+
+    messages: Annotated[
+        list[MessageWithTopic], msgspec.Meta(min_length=1, max_length=MESSAGES_A_REQUEST_MAX)
+    ]
+
+
+class MessageAnswer(msgspec.Struct):
+    """The event was given to the members of the topic who are there.
+
+    Attributes:
+        everywhere: false where the other nodes cannot be reached, and only this one's were.
+    """
+
+    everywhere: bool
+
+
+class MessageOutcome(msgspec.Struct, omit_defaults=True):
+    """What became of one event of several.
+
+    Attributes:
+        status: that of the answer, had it been sent alone.
+        code: why it was not sent.
+        message: the same, for a person.
+        retryable: whether the same may succeed later.
+    """
+
+    status: int
+    code: Code | None = None
+    message: str | None = None
+    retryable: bool | None = None
+
+    @classmethod
+    def of(cls, refusal: Refusal | None) -> "MessageOutcome":
+        """The outcome of an event that was refused for this, or sent."""
+        if refusal is None:
+            return cls(202)
+        return cls(refusal.status, refusal.code, refusal.message, refusal.retryable)
+
+
+class MessagesAnswer(msgspec.Struct):
+    """What became of each event, in the order in which they came.
+
+    Attributes:
+        items: one for each.
+        everywhere: false where the other nodes cannot be reached, and only this one's members were.
+    """
+
+    items: list[MessageOutcome]
+    everywhere: bool
+
+
+class Kick(msgspec.Struct, forbid_unknown_fields=True):
+    """Who is to be out of which topic."""
+
+    topic: Topic
+    person: Name
+
+
+class Disconnect(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose connections are to be closed."""
+
+    person: Name
+
+
+class SentAwayAnswer(msgspec.Struct):
+    """Whoever of that name was there is on the way out.
+
+    Attributes:
+        everywhere: false where the other nodes cannot be reached, and only this one did it.
+    """
+
+    everywhere: bool

@@ -10,6 +10,7 @@ from app.identity.callers import Callers
 from app.identity.revocations import Revocations
 from app.ledger.service import Ledger
 from app.sales.service import Sales
+from app.socket.audience import Audience
 from app.transactions.service import Transactions
 from channels.longpoll import LongPoll
 
@@ -21,6 +22,7 @@ class Services:
     Attributes:
         callers: tells who calls.
         revocations: who may not call any more.
+        audience: those who are connected, on all nodes.
         sales: sales, listings and stock.
         transactions: purchases.
         ledger: accounts and entries.
@@ -34,6 +36,7 @@ class Services:
 
     callers: Callers
     revocations: Revocations
+    audience: Audience
     sales: Sales
     transactions: Transactions
     ledger: Ledger

@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from app.http import accounts, longpoll, operations, revocations, sales, transactions, tree
+from app.http import (
+    accounts,
+    longpoll,
+    operations,
+    revocations,
+    sales,
+    sockets,
+    transactions,
+    tree,
+)
 from app.http.openapi import route_of_itself
 
 _API: Final = (
@@ -13,6 +22,7 @@ _API: Final = (
     *accounts.ROUTES,
     *revocations.ROUTES,
     *longpoll.ROUTES,
+    *sockets.ROUTES,
 )
 
 ROUTES: Final = (*_API, route_of_itself(_API))

@@ -39,7 +39,11 @@ class Identity:
     @property
     def name(self) -> str:
         """The person's name among all lines'. A line has no slash, so no two share one."""
-        return f"{self.line}/{self.person}"
+        return self.namesake(self.person)
+
+    def namesake(self, person: str) -> str:
+        """The name, among all lines', of a person of the same line."""
+        return f"{self.line}/{person}"
 
     def seconds_left(self, now: float) -> float:
         """For how long the token is still valid at `now`, on whichever of our nodes' clocks."""

@@ -133,6 +133,10 @@ def topic_of(sale: str) -> str:
     return f"sale:{sale}"
 
 
+# The events that come from the log, each at its place: nobody sends them otherwise.
+EVENTS: Final = frozenset({"stock_changed", "listing_added", "sale_closed"})
+
+
 def stock_changed(sale: str, listing: str, stock: int) -> NewEvent:
     """This listing now has so many pieces that are not yet sold."""
     return NewEvent("stock_changed", (topic_of(sale),), {"listing": listing, "stock": stock})

@@ -35,6 +35,12 @@ where l.sale = $1
 order by l.id
 limit $2;
 
+-- name: known_sales
+-- Those of these sales that are of a line.
+select s.id
+from sale as s
+where s.line = $1 and s.id = any($2::text []);
+
 -- name: open_sale
 -- No row where the id is taken.
 insert into sale (id, line, title)

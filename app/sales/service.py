@@ -4,6 +4,8 @@ Everybody with a token of the line may read. Operators open and close sales; sel
 listings of their own, operators anybody's. A buyer changes stock by buying, which is not done here.
 """
 
+from collections.abc import Iterable
+
 from app.domain.cursor import Cursor
 from app.domain.errors import Refusal
 from app.domain.names import is_id
@@ -59,6 +61,11 @@ class Sales:
         if not is_id(sale):
             return NO_SALE
         return await self._database.read(store.join, identity.line, sale, seen)
+
+    async def known(self, identity: Identity, sales: Iterable[str]) -> frozenset[str]:
+        """Those of these sales that are of the caller's line."""
+        ids = [sale for sale in sales if is_id(sale)]
+        return await self._database.read(store.known, identity.line, ids) if ids else frozenset()
 
     async def create_sale(self, identity: Identity, new: NewSale) -> SaleView | Refusal:
         """Open a sale without listings. For operators."""

@@ -3,6 +3,7 @@
 Each command locks what it decides about, refuses or not, then writes, and appends its event last.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from app.domain.cursor import Cursor
@@ -68,6 +69,11 @@ async def join(
             return SaleJoin(None, head, missed)
     snapshot = await _view(conn, head, line, sale)
     return snapshot if isinstance(snapshot, Refusal) else SaleJoin(snapshot, head)
+
+
+async def known(conn: ReadConnection, line: str, sales: Sequence[str]) -> frozenset[str]:
+    """Those of these sales that are of the line."""
+    return frozenset(row["id"] for row in await conn.fetch(_SQL.known_sales, line, sales))
 
 
 async def _view(conn: ReadConnection, head: Cursor, line: str, sale: str) -> SaleView | Refusal:

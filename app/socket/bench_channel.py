@@ -4,11 +4,11 @@ Nothing of the product uses them, and they are there only when the settings say 
 reply, so that what is measured is the fan-out; it is handled where it is read, without a mailbox.
 """
 
-import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from app.domain.errors import Code, Refusal
+from app.socket.messages import is_room
 from app.socket.refusal import response_of
 from channels.channel import (
     ChannelSocket,
@@ -21,15 +21,13 @@ from channels.channel import (
     Reply,
 )
 
-_TOPIC: Final = re.compile(r"bench:[0-9]{1,9}", re.ASCII)
-
 
 class BenchChannel(NowaitChannel):
     """One client in one room."""
 
     async def join(self, topic: str, params: Any, socket: ChannelSocket) -> JoinResult:
         """Everybody with a valid token is let in; rooms have numbers."""
-        if not _TOPIC.fullmatch(topic):
+        if not is_room(topic):
             return JoinRefused(response_of(Refusal(Code.NOT_FOUND, "Rooms have numbers.")))
         return Joined()
 

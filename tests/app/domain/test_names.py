@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.names import is_id, is_person, is_text
+from app.domain.names import is_event, is_id, is_person, is_text, is_topic
 
 TOO_LONG = "a" * 64
 
@@ -26,6 +26,27 @@ def test_what_is_no_name(value: object) -> None:
     """Nothing longer, no other character, no line's end behind it, and nothing but text."""
     assert not is_id(value)
     assert not is_person(value)
+
+
+@pytest.mark.parametrize("value", ["sale:demo", "bench:7", "a:0_-", f"{'a' * 16}:{'b' * 63}"])
+def test_topics(value: str) -> None:
+    """What serves it, a colon, an id."""
+    assert is_topic(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["sale", "sale:", ":demo", "Sale:demo", "sale:Demo", "a:b:c", "sale:a\n", "s1:a", None, 7],
+)
+def test_what_is_no_topic(value: object) -> None:
+    """Nothing else than that."""
+    assert not is_topic(value)
+
+
+def test_events() -> None:
+    """Lower-case letters, digits and _, beginning with a letter."""
+    assert all(map(is_event, ["a", "announcement", "a_1", "a" * 63]))
+    assert not any(map(is_event, ["", "A", "1a", "_a", "a-b", "a.b", "a\n", "a" * 64, None, 7]))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from app.identity.tokens import Tokens
 from app.ledger.service import Ledger
 from app.payments.memory_gateway import MemoryGateway
 from app.sales.service import Sales
+from app.socket.audience import Audience, Sockets
 from app.storage import Annex, Database
 from app.transactions.service import Transactions
 from channels.broker import MemoryBroker
@@ -69,6 +70,19 @@ class NoMembers:
     def publish(
         self, topic: str, event: str, payload: Mapping[str, object], position: int | None = None
     ) -> None:
+        """Reach nobody."""
+
+
+class Deaf(Sockets):
+    """The sockets of a node without any."""
+
+    def broadcast(self, topic: str, event: str, payload: object) -> None:
+        """Reach nobody."""
+
+    def kick(self, topic: str, who: str) -> None:
+        """Reach nobody."""
+
+    def disconnect(self, who: str) -> None:
         """Reach nobody."""
 
 
@@ -187,6 +201,7 @@ def bare_services(readiness: Readiness | None = None) -> Services:
     return Services(
         callers=Callers(Tokens(SECRET), revocations),
         revocations=revocations,
+        audience=Audience(Deaf(), MemoryBroker(), Sales(database), rooms_open=False),
         sales=Sales(database),
         transactions=Transactions(database, MemoryGateway()),
         ledger=Ledger(database),

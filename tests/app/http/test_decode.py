@@ -42,6 +42,8 @@ def test_a_good_body_becomes_its_struct() -> None:
         (GOOD.replace(b"mug", b"m\\u0000g"), "`listing` holds a character that is not text."),
         (GOOD.replace(b"mug", b"m\\ud800g"), "`listing` holds a character that is not text."),
         (GOOD.replace(b"mug", b"mug\\n"), "at `$.listing`."),
+        (GOOD.replace(b'"mug"', b'["a", ["\\ud800"]]'), "`listing` holds a character"),
+        (GOOD.replace(b":1", b":-1e999"), "-1e999 is beyond all numbers."),
         (GOOD.replace(b"mug", b"MUG"), "at `$.listing`."),
         (b'"' + b'\\"' * 32_000, "The body is not JSON: Unterminated string"),
         (b"[" * 60_000, f"The body nests deeper than {BODY_DEPTH_MAX}."),

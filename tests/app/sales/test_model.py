@@ -8,6 +8,7 @@ from app.domain.cursor import Cursor
 from app.domain.errors import Code, Refusal
 from app.domain.money import Money
 from app.sales.model import (
+    EVENTS,
     ListingView,
     NewListing,
     NewSale,
@@ -108,3 +109,10 @@ def test_events_say_what_changed() -> None:
         ("listing_added", ("sale:friday",), {"listing": LAMP}),
         ("sale_closed", ("sale:friday",), {}),
     ]
+
+
+def test_the_events_of_sales_are_listed() -> None:
+    """Those that nobody else may send are all that there are."""
+    view = ListingView("lamp", "A lamp", Money(1, "EUR"), 1)
+    events = (stock_changed("s", "l", 1), listing_added("s", view), sale_closed("s"))
+    assert {event.type for event in events} == EVENTS
