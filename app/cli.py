@@ -38,12 +38,14 @@ from app.limits import (
     TITLE_MAX,
     TREE_CHILDREN_MAX,
     TREE_CHILDREN_USUAL,
+    WORKERS_MAX,
 )
 from app.loadtest.coordinator import load_test
 from app.loadtest.progress import ProgressLine
 from app.loadtest.report import write_report
 from app.loadtest.summary import as_json, text
-from app.main import check_ledger, migrate_only, new_line, serve, token_secret
+from app.main import serve, token_secret
+from app.once import check_ledger, migrate_only, new_line
 from app.storage.embedded import StateFolder
 from app.storage.errors import StartupError
 from app.telemetry import events, start_telemetry
@@ -86,8 +88,17 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(command=command, reads=reads)
         return made
 
-    add("up", _up, "Bring PostgreSQL, Valkey and the demo, and serve.")
-    add("serve", _serve, "Serve, on the servers that the settings name.")
+    for serving in (
+        add("up", _up, "Bring PostgreSQL, Valkey and the demo, and serve."),
+        add("serve", _serve, "Serve, on the servers that the settings name."),
+    ):
+        serving.add_argument(
+            "--workers",
+            type=number(int, 1, WORKERS_MAX),
+            default=1,
+            metavar="N",
+            help="processes that share the port, one a core (default: 1)",
+        )
     add("migrate", _migrate, "Bring the database's schema up to date.")
     token = add("token", _token, "Print a token.")
     token.add_argument("role", choices=[role.value for role in Role])
@@ -138,20 +149,22 @@ def _take_options(inspect: argparse.ArgumentParser) -> None:
     )
 
 
-def _up(_arguments: argparse.Namespace, settings: Settings) -> int:
+def _up(arguments: argparse.Namespace, settings: Settings) -> int:
     def show(url: str, tokens: Tokens) -> None:
         print(banner(url, tokens, _TTL_SECONDS), flush=True)
 
     with start_telemetry(settings.log_level) as telemetry:
-        trio.run(partial(serve, settings, telemetry, embed=True, on_ready=show))
+        run = partial(serve, embed=True, on_ready=show, workers=arguments.workers)
+        trio.run(run, settings, telemetry)
     return 0
 
 
-def _serve(_arguments: argparse.Namespace, settings: Settings) -> int:
+def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     _needs(settings.database_url, "AGIO_DATABASE_URL", "or try `agio up`, which brings a database")
     _needs(settings.token_secret, "AGIO_TOKEN_SECRET", "the same for all nodes")
     with start_telemetry(settings.log_level) as telemetry:
-        trio.run(partial(serve, settings, telemetry, embed=False, on_ready=lambda *_: None))
+        run = partial(serve, embed=False, on_ready=lambda *_: None, workers=arguments.workers)
+        trio.run(run, settings, telemetry)
     return 0
 
 

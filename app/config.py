@@ -20,7 +20,8 @@ from app.storage.errors import StartupError
 from channels.origin import Origins, parse_origins
 
 _PREFIX: Final = "AGIO_"
-_FILE: Final = "_FILE"
+# What a variable ends in that names the file of a secret.
+FILE_SUFFIX: Final = "_FILE"
 
 # A secret is a URL or a key. A file larger than this is another file.
 _SECRET_FILE_BYTES_MAX: Final = 64 * 1024
@@ -200,8 +201,8 @@ TABLE: Final = (
         "AGIO_POOL_SIZE",
         "a number from 2 to 200",
         _whole(2, 200),
-        "Connections to PostgreSQL from one node. 16 saturate a core, 64 bring nothing more "
-        "(`make bench-annex`), and six nodes still fit the server's usual 100.",
+        "Connections to PostgreSQL from one node; each worker is one. 16 saturate a core, 64 bring "
+        "nothing more (`make bench-annex`), and six nodes still fit the server's usual 100.",
     ),
     Setting(
         "AGIO_DRAIN_SECONDS",
@@ -215,7 +216,7 @@ TABLE: Final = (
 BY_NAME: Final = {setting.name: setting for setting in TABLE}
 _KNOWN: Final = {
     *BY_NAME,
-    *(setting.name + _FILE for setting in TABLE if setting.secret),
+    *(setting.name + FILE_SUFFIX for setting in TABLE if setting.secret),
 }
 
 
@@ -244,22 +245,24 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 def _text(setting: Setting, given: Mapping[str, str]) -> str | None:
     """What the environment, or the file it names, says for this setting; None: nothing."""
-    text, path = given.get(setting.name), given.get(setting.name + _FILE)
+    text, path = given.get(setting.name), given.get(setting.name + FILE_SUFFIX)
     if path is None:
         return text
     if text is not None:
-        raise StartupError(f"{setting.name} and {setting.name}{_FILE} are both set: set one")
+        raise StartupError(f"{setting.name} and {setting.name}{FILE_SUFFIX} are both set: set one")
     try:
         with Path(path).open("rb") as file:
             content = file.read(_SECRET_FILE_BYTES_MAX + 1)
         text = content.decode().strip("\r\n")
     except OSError as error:
-        raise StartupError(f"{setting.name}{_FILE}: cannot read {path}: {error.strerror}") from None
+        raise StartupError(
+            f"{setting.name}{FILE_SUFFIX}: cannot read {path}: {error.strerror}"
+        ) from None
     except UnicodeDecodeError:
-        raise StartupError(f"{setting.name}{_FILE}: {path} is not UTF-8") from None
+        raise StartupError(f"{setting.name}{FILE_SUFFIX}: {path} is not UTF-8") from None
     if not text or len(content) > _SECRET_FILE_BYTES_MAX:
         raise StartupError(
-            f"{setting.name}{_FILE}: {path} is {'too long' if text else 'empty'}; "
+            f"{setting.name}{FILE_SUFFIX}: {path} is {'too long' if text else 'empty'}; "
             f"it is to hold {setting.legal}"
         )
     return text
@@ -279,7 +282,7 @@ def markdown() -> str:
     """The page `docs/settings.md`."""
     defaults = Settings()
     rows = (
-        f"| `{setting.name}`{f'<br>`{setting.name}{_FILE}`' if setting.secret else ''} "
+        f"| `{setting.name}`{f'<br>`{setting.name}{FILE_SUFFIX}`' if setting.secret else ''} "
         f"| {_default(getattr(defaults, setting.field))} | {setting.legal} | {setting.reason} |"
         for setting in TABLE
     )

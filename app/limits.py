@@ -249,6 +249,11 @@ EMBEDDED_INIT_S: Final = 60.0
 # How long a server may take to start: a moment, longer after a crash, when it replays its log.
 EMBEDDED_START_S: Final = 30.0
 
+# Connections that the embedded PostgreSQL takes, and how many of them all workers together pool:
+# the rest is for those that listen, for `agio ledger check`, and for a person who looks.
+EMBEDDED_CONNECTIONS_MAX: Final = 100
+EMBEDDED_CONNECTIONS: Final = 64
+
 # How often a server that ends while it starts is started again, and the pause between: what it
 # waits for, the last children of one that was killed, is gone within a second.
 EMBEDDED_START_TRIES_MAX: Final = 4
@@ -356,3 +361,31 @@ INSPECT_TOKEN_S: Final = 3_600
 # Seconds between two pictures, at least and at most: below it is a flicker, above it a report.
 INSPECT_EVERY_MIN_S: Final = 0.1
 INSPECT_EVERY_MAX_S: Final = 3_600.0
+
+# Processes ----------------------------------------------------------------------------------------
+
+# Bytes of one line between processes of ours. The longest is a load test's result: a count for each
+# of the rooms, or all points of the plot.
+LINE_BYTES_MAX: Final = 64 * 1024 * 1024
+
+# Workers of one server: more cores than one machine has for us.
+WORKERS_MAX: Final = 64
+
+# How long a worker may take to serve: imports, connections, a look at the schema. A second, longer
+# where all cores start one.
+WORKER_START_S: Final = 60.0
+
+# Seconds beyond a worker's own deadline until it is killed: it ends by itself before that.
+WORKER_SPARE_S: Final = 1.0
+
+# How long a worker has left that is cut down instead of stopped.
+WORKER_CUT_S: Final = 0.5
+
+# Questions to one worker at a time, by its siblings: a scraper's, an operator's, a few of each.
+LOCAL_QUESTIONS_MAX: Final = 32
+
+# How long a worker may take to answer a sibling: a scraper waits ten seconds for all.
+SIBLING_ANSWER_S: Final = 2.0
+
+# Bytes of such an answer: metrics of one process are some 100 KB, a tree is bounded anyway.
+SIBLING_ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024

@@ -24,14 +24,23 @@ Within a node, what stands on another part does so by calls that may fail, and n
 started after it: so each part of `service` restarts alone, and no client is disconnected because
 another part failed. Only what holds the thread and the schema takes everything with it.
 
+With several workers each is a process with such a node in it, named `worker-1` and so on, and the
+parent's tree is
+
+    agio (rest for one)
+    |- servers            as above
+    |- schema             migrates, once for all; with `agio up` alone
+    |- workers            dynamic: one child for each process
+    `- crew               starts them together, and one after another on SIGHUP
+
 Stopping goes backwards through the tree: first the port, at last PostgreSQL. A second signal, or
 `STOP_MARGIN_S` after the clients' time to leave, cuts whatever is still there.
 """
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -42,7 +51,6 @@ from actors import (
     ChildSpec,
     Intensity,
     Lifeline,
-    Restart,
     RestartIntensityExceeded,
     StartFailed,
     Strategy,
@@ -52,67 +60,78 @@ from actors import (
 )
 from app.config import Settings
 from app.demo.store import load_demo
+from app.http.address import local_url
 from app.http.listener import Bind, check_free
-from app.identity.store import add_line
 from app.identity.tokens import Tokens
-from app.ledger.service import Ledger
-from app.limits import CHECK_STATEMENT_S, STOP_MARGIN_S
+from app.limits import EMBEDDED_CONNECTIONS, STOP_MARGIN_S, WORKER_SPARE_S
 from app.node import TREE, Addresses, Node
-from app.storage import Annex, Database, StorageDown
+from app.once import DATABASE_URL, reason_of, with_database
+from app.storage import Database
 from app.storage.embedded import (
     EmbeddedPostgres,
     EmbeddedValkey,
     StateFolder,
-    StateFolderInUse,
     find_valkey,
     read_kept,
 )
 from app.storage.errors import StartupError
 from app.storage.migrations import check_schema, migrate
 from app.telemetry import Telemetry
+from app.workers.berth import Berth
+from app.workers.crew import Crew, Orders
 
 # Names of secrets in the state folder.
 _TOKENS: Final = "tokens"
-_DATABASE_URL: Final = "database_url"
 
 T = TypeVar("T")
 OnReady = Callable[[str, Tokens], None]
 
 
 async def serve(
-    settings: Settings, telemetry: Telemetry, *, embed: bool, on_ready: OnReady
+    settings: Settings,
+    telemetry: Telemetry,
+    *,
+    embed: bool,
+    on_ready: OnReady,
+    workers: int = 1,
+    berth: Berth | None = None,
 ) -> None:
-    """Run a node until SIGINT or SIGTERM.
+    """Run a node, or the parent of several, until SIGINT or SIGTERM.
 
     Args:
         settings: as the environment gave them.
         telemetry: takes every part's events and figures.
         embed: whether to bring what has no URL: PostgreSQL, Valkey, the token secret, the demo.
         on_ready: called with the URL and the issuer of tokens once everything runs.
+        workers: how many processes are to serve; one is this process itself.
+        berth: this process's place, where it is a worker of another.
 
     Raises:
         StartupError: it could not start, or gave up, for the reason its one line gives.
     """
-    bind = Bind(settings.host, settings.port)
-    check_free(bind)
+    if berth is None:
+        check_free(Bind(settings.host, settings.port))
     with ExitStack() as stack:
         state = stack.enter_context(StateFolder(settings.state_dir)) if embed else None
-        tree = Tree(settings, telemetry, state, on_ready)
+        tree = Tree(settings, telemetry, state, on_ready, workers=workers, berth=berth)
+        stack.callback(tree.close)
         stop = trio.Event()
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(_hear_signals, stop, nursery.cancel_scope)
+                if berth is not None:
+                    nursery.start_soon(berth.listen, nursery.cancel_scope)
                 # Off the loop: finding out where the servers may live runs a program as their user.
                 root = await trio.to_thread.run_sync(tree.root)
                 await _run_until(
                     root,
                     System(telemetry.emit),
                     stop,
-                    settings.drain_seconds + STOP_MARGIN_S,
+                    settings.drain_seconds + STOP_MARGIN_S + (WORKER_SPARE_S if workers > 1 else 0),
                 )
                 nursery.cancel_scope.cancel()
-        except* (StartFailed, RestartIntensityExceeded, SystemExit) as group:
-            raise _reason(group) from group
+        except* (StartupError, StartFailed, RestartIntensityExceeded, SystemExit) as group:
+            raise reason_of(group) from group
 
 
 async def _run_until(root: Supervisor, system: System, stop: trio.Event, stop_s: float) -> None:
@@ -147,29 +166,80 @@ class Tree:
     """The root of the tree, and what its two children tell each other."""
 
     def __init__(
-        self, settings: Settings, telemetry: Telemetry, state: StateFolder | None, on_ready: OnReady
+        self,
+        settings: Settings,
+        telemetry: Telemetry,
+        state: StateFolder | None,
+        on_ready: OnReady,
+        *,
+        workers: int = 1,
+        berth: Berth | None = None,
     ) -> None:
         self._settings = settings
         self._telemetry = telemetry
         self._state = state
         self._on_ready = on_ready
-        self._tokens = Tokens(token_secret(settings, state))
-        self._addresses = Addresses(settings.database_url, settings.redis_url)
+        self._berth = berth
+        self._secret = token_secret(settings, state)
+        self._tokens = Tokens(self._secret)
+        self._addresses = Addresses(settings.database_url, settings.redis_url, berth)
+        self._crew = self._make_crew(workers) if workers > 1 else None
+
+    def close(self) -> None:
+        """Give back what is no child's."""
+        if self._crew is not None:
+            self._crew.close()
 
     def root(self) -> Supervisor:
         """The supervisor of everything."""
         servers = Supervisor("servers", self._servers(), intensity=TREE)
-        # A node stops as a supervisor does: each of its children has a time of its own.
-        children = [
-            servers.as_child(),
-            ChildSpec("node", self._node, shutdown_s=INFINITE, start_s=INFINITE),
-        ]
         return Supervisor(
             "agio",
-            children,
+            [*([] if self._berth else [servers.as_child()]), *self._serving()],
             strategy=Strategy.REST_FOR_ONE,
             intensity=Intensity(restarts=3, window_s=60.0),
         )
+
+    def _serving(self) -> list[ChildSpec]:
+        """What serves: a node, or workers, each of which is one."""
+        if self._crew is None:
+            # A node stops as a supervisor does: each of its children has a time of its own.
+            name = "node" if self._berth is None else self._berth.name
+            return [ChildSpec(name, self._node, shutdown_s=INFINITE, start_s=INFINITE)]
+        if self._addresses.redis_url is None:
+            raise StartupError(
+                "AGIO_REDIS_URL is not set: workers are nodes, and speak to each other through it"
+            )
+        schema = (
+            [] if self._state is None else [ChildSpec("schema", self._schema, start_s=INFINITE)]
+        )
+        return [*schema, *self._crew.children()]
+
+    def _make_crew(self, workers: int) -> Crew:
+        settings = self._settings
+        bind = Bind(settings.host, settings.port)
+        return Crew(Orders(workers, bind, settings.drain_seconds, self._tell, self._is_up))
+
+    def _tell(self) -> dict[str, str]:
+        """What workers are told that may not be in our environment."""
+        assert self._addresses.database_url is not None, "a node has a database"
+        assert self._addresses.redis_url is not None, "workers have a bus"
+        told = {
+            "AGIO_DATABASE_URL": self._addresses.database_url,
+            "AGIO_REDIS_URL": self._addresses.redis_url,
+            "AGIO_TOKEN_SECRET": self._secret,
+        }
+        if self._state is not None and self._crew is not None:
+            share = EMBEDDED_CONNECTIONS // self._crew.count
+            told["AGIO_POOL_SIZE"] = str(max(2, min(self._settings.pool_size, share)))
+        return told
+
+    async def _schema(self, life: Lifeline) -> None:
+        """Prepare the database, once for all workers."""
+        assert self._addresses.database_url is not None, "a node has a database"
+        await with_database(self._addresses.database_url, _prepare)
+        life.ready()
+        await life.stop_requested.wait()
 
     def _servers(self) -> list[ChildSpec]:
         """A child for each server that nobody has told us the address of."""
@@ -179,7 +249,7 @@ class Tree:
         if self._addresses.database_url is None:
             postgres = EmbeddedPostgres(self._state)
             self._addresses.database_url = postgres.url
-            self._state.keep(_DATABASE_URL, postgres.url)
+            self._state.keep(DATABASE_URL, postgres.url)
             children.append(ChildSpec("postgres", postgres.run))
         if self._addresses.redis_url is None and find_valkey() is not None:
             valkey = EmbeddedValkey(self._state)
@@ -201,10 +271,16 @@ class Tree:
         await node.supervisor().run(life)
 
     def _up(self, node: Node) -> None:
+        if self._berth is not None:
+            self._berth.say_up(node.port, node.local_port)
+        self._is_up(node.port)
+
+    def _is_up(self, port: int) -> None:
         # Whoever chose the port, a node that comes after this one has it too: clients know it.
-        self._settings = replace(self._settings, port=node.port)
-        self._telemetry.emit("server.started", {"url": node.url, "port": node.port})
-        self._on_ready(node.url, self._tokens)
+        self._settings = replace(self._settings, port=port)
+        url = local_url(self._settings.host, port)
+        self._telemetry.emit("server.started", {"url": url, "port": port})
+        self._on_ready(url, self._tokens)
 
 
 async def _prepare(database: Database) -> None:
@@ -213,112 +289,7 @@ async def _prepare(database: Database) -> None:
     await database.write(load_demo)
 
 
-# Commands that do one thing -----------------------------------------------------------------------
-
-
-async def migrate_only(database_url: str) -> tuple[str, ...]:
-    """Bring the schema up to date; returns the names of what was applied."""
-
-    async def work(database: Database) -> tuple[str, ...]:
-        return await migrate(database)
-
-    return await _with_database(database_url, work)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a check of the ledger found, as lines for a person."""
-
-    clean: bool
-    lines: tuple[str, ...]
-
-
-async def check_ledger(settings: Settings) -> Report:
-    """Replay the ledger and compare it with what is cached.
-
-    Without a database URL it is that of the state folder: of the running `agio up`, or else
-    started for the check.
-    """
-
-    async def work(database: Database) -> Report:
-        await check_schema(database)
-        found = await Ledger(database).check()
-        return Report(
-            not found,
-            (
-                f"ledger of {database.place}: "
-                + (f"{len(found)} violations" if found else "clean"),
-                *(f"  {each.invariant}: {dict(each.broken)}" for each in found),
-            ),
-        )
-
-    return await _with_settings(settings, work)
-
-
-async def new_line(settings: Settings, line: str, name: str, commission_bp: int) -> bool:
-    """Add a business line to the database that `check_ledger` would look at; False: it is there."""
-
-    async def work(database: Database) -> bool:
-        await check_schema(database)
-        return await database.write(add_line, line, name, commission_bp)
-
-    return await _with_settings(settings, work)
-
-
-async def _with_settings(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
-    """What `work` returns, given the settings' database, or else the state folder's."""
-    if settings.database_url is not None:
-        return await _with_database(settings.database_url, work)
-    if not StateFolder.is_at(settings.state_dir):
-        raise StartupError(
-            f"no database: AGIO_DATABASE_URL is not set, and {settings.state_dir} is no state "
-            "folder of `agio up`"
-        )
-    try:
-        state = StateFolder(settings.state_dir)
-    except StateFolderInUse:
-        kept = read_kept(settings.state_dir, _DATABASE_URL)
-        if kept is None:
-            raise
-        return await _with_database(kept, work)
-    with state:
-        postgres = await trio.to_thread.run_sync(EmbeddedPostgres, state)
-        return await _with_database(postgres.url, work, ChildSpec("postgres", postgres.run))
-
-
-async def _with_database(
-    database_url: str, work: Callable[[Database], Awaitable[T]], *servers: ChildSpec
-) -> T:
-    """What `work` returns, given a database, and the servers beneath it, for as long as it runs.
-
-    Raises:
-        StartupError: the database is not there, or not of this version.
-    """
-    annex = Annex()
-    database = Database(annex, database_url, pool_size=1, statement_s=CHECK_STATEMENT_S)
-    results: list[T] = []
-
-    async def main(life: Lifeline) -> None:
-        results.append(await work(database))
-        life.ready()
-
-    children = [
-        *servers,
-        ChildSpec("annex", annex.run),
-        ChildSpec("database", database.run),
-        ChildSpec("work", main, restart=Restart.TEMPORARY, start_s=INFINITE),
-    ]
-    stop = trio.Event()
-    try:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(partial(run_root, Supervisor("once", children), stop=stop))
-            stop.set()
-    except* StartFailed as group:
-        raise _reason(group) from group
-    return results[0]
-
-
-# Secrets and errors -------------------------------------------------------------------------------
+# Secrets ------------------------------------------------------------------------------------------
 
 
 def token_secret(settings: Settings, state: StateFolder | None = None) -> str:
@@ -337,20 +308,3 @@ def token_secret(settings: Settings, state: StateFolder | None = None) -> str:
         return kept
     with StateFolder(settings.state_dir) as opened:
         return opened.secret(_TOKENS)
-
-
-def _reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Why a tree did not start, or gave up: one line for a person.
-
-    What is a fault of ours stays as it is, to be shown with its traceback.
-    """
-    error: BaseException | None = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    while error is not None:
-        if isinstance(error, StartupError):
-            return error
-        if isinstance(error, StorageDown | RestartIntensityExceeded | SystemExit):
-            return StartupError(str(error))
-        error = error.__cause__
-    return group

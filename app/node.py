@@ -4,8 +4,8 @@ Everything is made before anything runs, so that what a part stands on is an arg
 global; the order of the supervisor's children is the order in which parts need each other.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from actors import (
@@ -26,13 +26,14 @@ from app.events.feed import Feed
 from app.events.relay import Relay
 from app.events.service import EventLog
 from app.http.adapter import quart_app
-from app.http.address import local_url
 from app.http.hypercorn_server import HttpServer
 from app.http.listener import SOCKET_PATH, Bind, Listener
+from app.http.local_listener import LocalListener
 from app.http.readiness import Readiness
+from app.http.router import Route
 from app.http.router import Router as HttpRouter
 from app.http.services import Services
-from app.http.table import ROUTES
+from app.http.table import LOCAL_ROUTES, ROUTES
 from app.identity.callers import Callers
 from app.identity.revocations import Revocations
 from app.identity.tokens import Tokens
@@ -48,6 +49,8 @@ from app.storage import Annex, Database
 from app.storage.redis import RedisBus
 from app.telemetry import Telemetry
 from app.transactions.service import Transactions
+from app.workers.berth import Berth
+from app.workers.siblings import Siblings
 from channels.broker import Broker, MemoryBroker
 from channels.broker_redis import RedisBroker
 from channels.channel import ChannelFactory
@@ -102,10 +105,17 @@ Prepare = Callable[[Database], Awaitable[None]]
 
 @dataclass(slots=True)
 class Addresses:
-    """Where PostgreSQL and Redis are. Without a Redis the node is alone."""
+    """Where PostgreSQL and Redis are. Without a Redis the node is alone.
+
+    Attributes:
+        database_url: PostgreSQL.
+        redis_url: Redis or Valkey.
+        berth: the node's own place, where it is one of several workers.
+    """
 
     database_url: str | None
     redis_url: str | None
+    berth: Berth | None = None
 
 
 class Node:
@@ -170,7 +180,10 @@ class Node:
         self._revocations.attach(self._endpoint.access.cut)
         key = tokens.key_for("long polling")
         self._longpoll = LongPoll(self._endpoint, node=name, key=key)
-        self._listener = self._listen(callers)
+        services = self._services(callers)
+        siblings = None if addresses.berth is None else Siblings(addresses.berth)
+        self._listener = self._listen(replace(services, siblings=siblings))
+        self._local = LocalListener(self._http(LOCAL_ROUTES, services)) if siblings else None
 
     @property
     def port(self) -> int:
@@ -178,9 +191,10 @@ class Node:
         return self._listener.port
 
     @property
-    def url(self) -> str:
-        """Where a browser on this machine finds it."""
-        return local_url(self._settings.host, self.port)
+    def local_port(self) -> int:
+        """Where its siblings ask it, once it is ready."""
+        assert self._local is not None, "only a worker has siblings"
+        return self._local.port
 
     def supervisor(self) -> Supervisor:
         """The supervisor of the node's parts, in the order in which they start."""
@@ -221,6 +235,7 @@ class Node:
             self._checkouts.as_child(),
             self._connections.as_child(),
             self._longpoll.supervisor().as_child(),
+            *([] if self._local is None else [ChildSpec("local", self._local.run)]),
             ChildSpec("listener", self._listener.run, shutdown_s=self._settings.drain_seconds + 1),
         ]
         return Supervisor("service", children, intensity=TREE)
@@ -234,8 +249,8 @@ class Node:
     def _sale_channel(self) -> SaleChannel:
         return SaleChannel(self._sales, self._transactions, self._checkouts, viewers=self._viewers)
 
-    def _listen(self, callers: Callers) -> Listener:
-        services = Services(
+    def _services(self, callers: Callers) -> Services:
+        return Services(
             callers=callers,
             revocations=self._revocations,
             audience=Audience(
@@ -253,17 +268,22 @@ class Node:
             render_metrics=self._metrics.render,
             tree=lambda children_max: self._system.tree(children_max=children_max),
         )
-        router = HttpRouter(
-            ROUTES, services, emit=self._emit, observe=self._metrics.observe_request
-        )
+
+    def _listen(self, services: Services) -> Listener:
         return Listener(
-            Bind(self._settings.host, self._settings.port),
-            HttpServer(quart_app(router), self._emit, drain_s=self._settings.drain_seconds),
+            Bind(self._settings.host, self._settings.port, shared=services.siblings is not None),
+            self._http(ROUTES, services),
             self._endpoint,
             connections=self._connections,
             readiness=self._readiness,
             emit=self._emit,
         )
+
+    def _http(self, routes: Sequence[Route], services: Services) -> HttpServer:
+        """What answers requests by these routes."""
+        observe = self._metrics.observe_request
+        router = HttpRouter(routes, services, emit=self._emit, observe=observe)
+        return HttpServer(quart_app(router), self._emit, drain_s=self._settings.drain_seconds)
 
     async def _schema(self, life: Lifeline) -> None:
         """Prepare the database; the child then only stands for it being prepared."""

@@ -10,9 +10,9 @@ A connection's first bytes are read until its head is whole, within a deadline a
 that dribbles is cut off. A WebSocket handshake goes to the channels' endpoint with what was read,
 all else to the HTTP server, which gives the connection back if an upgrade comes later.
 
-Stopping: readiness says no, the socket closes, clients of channels are told to go elsewhere, and
-requests under way are given as long to end. Connections that are then left belong to their
-supervisor, which is stopped after this.
+Stopping: readiness says no, what the kernel had accepted for us is taken, and the socket closes.
+Clients of channels are told to go elsewhere, and requests under way are given as long to end.
+Connections that are then left belong to their supervisor, which is stopped after this.
 """
 
 import errno
@@ -88,10 +88,13 @@ class Bind:
     Attributes:
         host: an address of this machine.
         port: 0 takes a free one.
+        shared: whether other processes of this user listen there, too. The kernel then gives each
+            connection to one of them; without it a port is one process's alone.
     """
 
     host: str
     port: int
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,10 @@ class Listener:
                 await life.stop_requested.wait()
                 self._readiness.draining = True
                 nursery.cancel_scope.cancel()
+            # What the kernel holds for this socket would be reset with it.
+            with trio.move_on_after(ACCEPT_REST_S):
+                while listening.is_readable():
+                    await self._accept_one(listening)
         await self._drain()
 
     async def _drain(self) -> None:
@@ -170,18 +177,21 @@ class Listener:
 
     async def _accept(self, listening: trio.socket.SocketType) -> None:
         while True:
-            try:
-                accepted, _ = await listening.accept()
-            except OSError as error:
-                if error.errno in _GONE:
-                    continue
-                if error.errno not in _STARVED:
-                    raise
-                self._starved += 1
-                self._emit("listener.starved", {"error": error})
-                await trio.sleep(ACCEPT_REST_S)
-            else:
-                await self._admit(accepted)
+            await self._accept_one(listening)
+
+    async def _accept_one(self, listening: trio.socket.SocketType) -> None:
+        try:
+            accepted, _ = await listening.accept()
+        except OSError as error:
+            if error.errno in _GONE:
+                return
+            if error.errno not in _STARVED:
+                raise
+            self._starved += 1
+            self._emit("listener.starved", {"error": error})
+            await trio.sleep(ACCEPT_REST_S)
+        else:
+            await self._admit(accepted)
 
     async def _admit(self, accepted: trio.socket.SocketType) -> None:
         """Make the connection a child, or close it."""
@@ -260,7 +270,9 @@ def check_free(bind: Bind) -> None:
 def _listening(bind: Bind) -> trio.socket.SocketType:
     family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
     try:
-        raw = socket.create_server((bind.host, bind.port), family=family, backlog=BACKLOG)
+        raw = socket.create_server(
+            (bind.host, bind.port), family=family, backlog=BACKLOG, reuse_port=bind.shared
+        )
     except OSError as error:
         why = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
         raise StartupError(f"cannot listen on {bind.host} port {bind.port}: {why}") from error

@@ -52,8 +52,10 @@ async def ready(services: Services, _request: Request) -> Response:
 
 
 async def metrics(services: Services, _request: Request) -> Response:
-    """What Prometheus scrapes."""
+    """What Prometheus scrapes: of all workers, whichever is asked."""
     body, content_type = services.render_metrics()
+    if services.siblings is not None:
+        body = await services.siblings.metrics(body)
     return Response(200, (("Content-Type", content_type),), body)
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from actors.tree import Vitals
 from app.events.service import EventLog
+from app.http.message import Request
 from app.http.readiness import Readiness
 from app.identity.callers import Callers
 from app.identity.revocations import Revocations
@@ -13,6 +15,16 @@ from app.sales.service import Sales
 from app.socket.audience import Audience
 from app.transactions.service import Transactions
 from channels.longpoll import LongPoll
+
+
+class Siblings(Protocol):
+    """How a worker answers for all workers of its server."""
+
+    async def metrics(self, own: bytes) -> bytes:
+        """The metrics of all, given this worker's own."""
+
+    async def tree(self, own: Vitals, request: Request, path: str) -> Vitals | None:
+        """What lives on all from the place at `path` on, given this worker's own whole tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,7 @@ class Services:
         render_metrics: the metrics' text and its content type.
         tree: the supervision tree now, with at most so many children listed of each place; None
             where none runs.
+        siblings: the other workers of this server, where there are any.
     """
 
     callers: Callers
@@ -45,3 +58,4 @@ class Services:
     readiness: Readiness
     render_metrics: Callable[[], tuple[bytes, str]]
     tree: Callable[[int], Vitals | None]
+    siblings: Siblings | None = None

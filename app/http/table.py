@@ -25,4 +25,7 @@ _API: Final = (
     *sockets.ROUTES,
 )
 
+# What one worker answers for itself alone, at a port of its own.
+LOCAL_ROUTES: Final = (*operations.ROUTES, *tree.ROUTES)
+
 ROUTES: Final = (*_API, route_of_itself(_API))

@@ -24,7 +24,10 @@ async def get_tree(services: Services, request: Request) -> Response:
     root = services.tree(TREE_CHILDREN_MAX if query.path else query.children_max)
     if root is None:
         raise RefusedError(Refusal(Code.UNAVAILABLE))
-    place = find(root, query.path) if query.path else root
+    if services.siblings is not None:
+        place = await services.siblings.tree(root, request, query.path)
+    else:
+        place = find(root, query.path) if query.path else root
     if place is None:
         raise RefusedError(_NO_PLACE)
     tree = trimmed(place, places=TREE_PLACES_MAX, children=query.children_max)
@@ -38,7 +41,7 @@ ROUTES: Final = (
         get_tree,
         Operation(
             id="getTree",
-            summary="Every supervisor and actor of this node, for operators.",
+            summary="Every supervisor and actor of this server, for operators.",
             tag="operations",
             answer=TreeAnswer,
             query=TreeQuery,

@@ -19,9 +19,9 @@ from typing import Final, TypeVar
 import msgspec
 import trio
 
+from app.lines import line_of, read_lines
 from app.loadtest.errors import LoadTestError
 from app.loadtest.limits import DESCRIPTORS_SPARE, LEAD_NS, OPEN_S, WORKER_ANSWER_S
-from app.loadtest.lines import line_of, read_lines
 from app.loadtest.model import (
     NS,
     Drain,

@@ -105,9 +105,6 @@ WORKER_ANSWER_S: Final = 30.0
 # Nanoseconds from the word to begin to the beginning: all processes have heard it by then.
 LEAD_NS: Final = 200_000_000
 
-# Bytes of one line between the processes: a count for each of the rooms, or all points of the plot.
-LINE_BYTES_MAX: Final = 64 * 1024 * 1024
-
 # Seconds between two reports of progress.
 PROGRESS_S: Final = 0.25
 

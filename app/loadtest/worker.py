@@ -16,10 +16,10 @@ from contextlib import aclosing, closing
 import msgspec
 import trio
 
+from app.lines import line_of, read_lines
 from app.loadtest.crowd import Crowd
 from app.loadtest.errors import LoadTestError
 from app.loadtest.limits import PROGRESS_S
-from app.loadtest.lines import line_of, read_lines
 from app.loadtest.messages import filler
 from app.loadtest.model import Drain, Failed, FromWorker, Go, Share, ToWorker
 from app.loadtest.run import Run

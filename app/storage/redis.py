@@ -189,7 +189,7 @@ class RedisBus:
             retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
-        hooks = Hooks(self._own, self._take, _greet, _ignore, self._tell)
+        hooks = Hooks(self._own, self._take, _greet, _ignore, self._turn)
         way = self._way = OneServer(pool.make_connection, self._wished, hooks)
         try:
             await way.run()
@@ -229,13 +229,16 @@ class RedisBus:
             self._delivery_due = True
             self._annex.post(self._deliver)
 
-    def _tell(self, reason: str | None) -> None:
+    def _turn(self, reason: str | None) -> None:
         """The listener is connected, or has lost its connection for a reason."""
         if reason is None:
-            self._annex.post(self._emit, "bus.connected", {"place": self.place})
+            self._tell("bus.connected")
         else:
-            self._annex.post(self._emit, "bus.lost", {"place": self.place, "reason": reason})
+            self._tell("bus.lost", reason=reason)
         self._annex.post(self._on_change)
+
+    def _tell(self, event: str, **fields: object) -> None:
+        self._annex.post(self._emit, event, {"place": self.place, **fields})
 
 
 async def _greet(_connection: AbstractConnection) -> None:

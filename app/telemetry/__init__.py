@@ -54,13 +54,15 @@ class Telemetry:
         self._sink.close()
 
 
-def start_telemetry(level: str, stream: TextIO | None = None) -> Telemetry:
-    """Begin to log, to stderr or `stream`, from `level` up.
+def start_telemetry(
+    level: str, stream: TextIO | None = None, *, worker: int | None = None
+) -> Telemetry:
+    """Begin to log, to stderr or `stream`, from `level` up; each line names the worker, if any.
 
     Lines are held until `server.started`, and dropped where that never comes; with level debug they
     are written as they come.
     """
-    sink = configure(level, stream or sys.stderr)
+    sink = configure(level, stream or sys.stderr, worker=worker)
     if level == "debug":
         sink.open()
     return Telemetry(sink)

@@ -1,12 +1,14 @@
 """Structured log lines: JSON on a pipe, readable on a terminal, without secrets on either.
 
 A line has `timestamp` (UTC), `level`, `event` (a name of the table in `events`) and the event's
-fields, flat, and `trace` if it is told in the course of some work that has one.
+fields, flat, `trace` if it is told in the course of some work that has one, and `worker` where
+several processes serve.
 """
 
 import logging
 import traceback
 from collections.abc import Mapping, MutableMapping
+from functools import partial
 from typing import Any, Final, TextIO
 
 import structlog
@@ -23,8 +25,13 @@ _LEVELS: Final = {
 }
 
 
-def configure(level: str, stream: TextIO) -> Sink:
+def configure(level: str, stream: TextIO, *, worker: int | None = None) -> Sink:
     """Send every log line of this process to `stream`, from `level` up.
+
+    Args:
+        level: the least serious that is told.
+        stream: where to.
+        worker: the number that each line carries, where several processes write to one stream.
 
     Returns:
         the sink, which holds all lines until it is opened.
@@ -37,6 +44,7 @@ def configure(level: str, stream: TextIO) -> Sink:
         )
     structlog.configure(
         processors=[
+            partial(_add_worker, worker),
             _add_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -73,6 +81,14 @@ class _ToSink:
         self._sink.write(line)
 
     debug = info = warning = error = critical = log = msg
+
+
+def _add_worker(
+    worker: int | None, _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> Any:
+    if worker is not None:
+        line["worker"] = worker
+    return line
 
 
 def _add_trace(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Any:

@@ -92,7 +92,7 @@ async def _read_log(server: AgioServer, started: trio.Event) -> None:
             except msgspec.DecodeError:
                 line = {"event": "not json", "text": each.decode(errors="replace")}
             server.log.append(line)
-            if line.get("event") == "server.started":
+            if line.get("event") == "server.started" and "worker" not in line:
                 server.port = line["port"]
                 started.set()
     started.set()
@@ -100,13 +100,14 @@ async def _read_log(server: AgioServer, started: trio.Event) -> None:
 
 @asynccontextmanager
 async def agio_server(
-    database_url: str, redis_url: str | None = None, **settings: str
+    database_url: str, redis_url: str | None = None, *, workers: int = 1, **settings: str
 ) -> AsyncIterator[AgioServer]:
     """`agio serve` on a free port over this database; killed, if still there, when the block ends.
 
     Args:
         database_url: an empty or migrated database.
         redis_url: a Redis or Valkey; None: a single node.
+        workers: how many processes serve.
         settings: further environment variables, such as AGIO_RESERVATION_SECONDS="2".
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AGIO_")}
@@ -119,7 +120,7 @@ async def agio_server(
         **settings,
     }
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "app.cli", "serve"],
+        [sys.executable, "-m", "app.cli", "serve", "--workers", str(workers)],
         env=environment,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

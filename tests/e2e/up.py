@@ -72,10 +72,10 @@ class Up:
 
 
 @asynccontextmanager
-async def agio_up(state: Path, **settings: str) -> AsyncIterator[Up]:
+async def agio_up(state: Path, *arguments: str, **settings: str) -> AsyncIterator[Up]:
     """`agio up`, ready to be used; killed, if still there, when the block ends."""
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "app.cli", "up"],
+        [sys.executable, "-m", "app.cli", "up", *arguments],
         env=environment(state, **settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

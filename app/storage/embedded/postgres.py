@@ -24,6 +24,7 @@ import trio
 
 from actors import Lifeline
 from app.limits import (
+    EMBEDDED_CONNECTIONS_MAX,
     EMBEDDED_INIT_S,
     EMBEDDED_POLL_S,
     EMBEDDED_RETRY_S,
@@ -51,7 +52,7 @@ _SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
     # A path has at most 107 bytes in a socket's address, a state folder's may have more.
     "unix_socket_directories": "",
-    "max_connections": "100",
+    "max_connections": str(EMBEDDED_CONNECTIONS_MAX),
     "shared_buffers": "128MB",
     "max_wal_size": "512MB",
     "dynamic_shared_memory_type": "posix",

@@ -6,7 +6,7 @@ import trio
 from trio.testing import memory_stream_one_way_pair
 from wsproto.events import CloseConnection, Event, Ping, TextMessage
 
-from app.loadtest.lines import line_of, read_lines
+from app.lines import line_of, read_lines
 from app.loadtest.model import (
     Drain,
     Failed,

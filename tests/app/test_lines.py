@@ -3,7 +3,7 @@
 import pytest
 from trio.testing import memory_stream_one_way_pair
 
-from app.loadtest.lines import read_lines
+from app.lines import read_lines
 
 
 async def test_lines_come_whole() -> None:
@@ -17,7 +17,7 @@ async def test_lines_come_whole() -> None:
 
 async def test_a_line_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of ours is that long."""
-    monkeypatch.setattr("app.loadtest.lines.LINE_BYTES_MAX", 10)
+    monkeypatch.setattr("app.lines.LINE_BYTES_MAX", 10)
     sending, receiving = memory_stream_one_way_pair()
     await sending.send_all(b"x" * 11)
     with pytest.raises(ValueError, match="a line without end"):

@@ -1,11 +1,11 @@
-"""Lines of JSON between the processes of a load test."""
+"""Lines of JSON between processes of ours: a node's workers, and those of a load test."""
 
 from collections.abc import AsyncGenerator
 
 import msgspec
 import trio
 
-from app.loadtest.limits import LINE_BYTES_MAX
+from app.limits import LINE_BYTES_MAX
 
 _ENCODE = msgspec.json.Encoder().encode
 
