@@ -27,11 +27,23 @@ class Cuttable extends WebSocket {
 }
 
 let socket = null;
+const renewals = new Map(); // ref -> id
 const channels = new Map(); // topic -> {channel, view, cursor}
 
-function connect({ url, token, subprotocol, options }) {
-  const auth = subprotocol ? { authToken: token } : { params: { token } };
+// Where `tokens` are given, each connection takes the next of them, and the last one for good.
+function connect({ url, token, tokens, subprotocol, options }) {
+  const next = () => (tokens.length > 1 ? tokens.shift() : tokens[0]);
+  const params = tokens ? () => ({ token: next() }) : { token };
+  const auth = subprotocol ? { authToken: token } : { params };
   socket = new Socket(url, { ...auth, transport: Cuttable, ...options });
+  socket.onMessage(({ topic, event, payload, ref }) => {
+    if (topic !== "phoenix") return;
+    if (event !== "phx_reply") say({ event, topic, payload });
+    else if (renewals.has(ref)) {
+      const { status, response } = payload;
+      say({ id: renewals.get(ref), [status]: response });
+    }
+  });
   socket.onOpen(() => say({ socket: "open" }));
   socket.onClose((event) => say({ socket: "closed", code: event.code }));
   socket.connect();
@@ -98,6 +110,13 @@ function push({ id, topic, event, payload, status }) {
     .receive("timeout", () => say({ id, error: { code: "timeout" } }));
 }
 
+// A new token for the whole connection, on the socket's own topic.
+function renew({ id, token }) {
+  const ref = socket.makeRef();
+  renewals.set(ref, id);
+  socket.push({ topic: "phoenix", event: "access_token", payload: { access_token: token }, ref });
+}
+
 const commands = {
   connect: (command) => {
     connect(command);
@@ -106,6 +125,7 @@ const commands = {
   join,
   watch,
   push,
+  renew,
   cast: ({ id, topic, event, payload }) => {
     channels.get(topic).channel.push(event, read(payload));
     say({ id, ok: null });
