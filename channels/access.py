@@ -16,6 +16,7 @@ that it has. It is said once: a node that does not hear it, because the bus is a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from math import inf
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -219,7 +220,9 @@ class Access:
         self.counts = _Counts()
         """For the stays to add to."""
         self._broker = broker
-        self._stays: dict[str, dict[Stay, None]] = {}  # by name, none empty
+        # By name. Most names have one client: the others of a name are elsewhere, to save memory.
+        self._first: dict[str, Stay] = {}
+        self._others: dict[str, dict[Stay, None]] = {}  # none empty
         broker.subscribe_raw(CHANNEL, self._hear)
 
     # For the application.
@@ -247,7 +250,7 @@ class Access:
         Returns:
             How many are closed by this.
         """
-        stays = [stay for named in self._stays.values() for stay in named]
+        stays = [*self._first.values(), *chain.from_iterable(self._others.values())]
         count = 0
         for number, stay in enumerate(stays, 1):
             if matches(stay.client.assigns):
@@ -272,14 +275,26 @@ class Access:
 
     def enter(self, stay: Stay) -> None:
         """A client is here."""
-        self._stays.setdefault(stay.who, {})[stay] = None
+        if self._first.setdefault(stay.who, stay) is not stay:
+            self._others.setdefault(stay.who, {})[stay] = None
 
     def leave(self, stay: Stay) -> None:
         """A client is gone."""
-        named = self._stays[stay.who]
-        del named[stay]
-        if not named:
-            del self._stays[stay.who]
+        who, others = stay.who, self._others.get(stay.who)
+        if self._first[who] is not stay:
+            assert others is not None, "who entered is one of them"
+            del others[stay]
+        elif others:
+            self._first[who], _ = others.popitem()
+        else:
+            del self._first[who]
+        if others is not None and not others:
+            del self._others[who]
+
+    def _named(self, who: str) -> list[Stay]:
+        """All who are here under this name."""
+        first = self._first.get(who)
+        return [] if first is None else [first, *self._others.get(who, ())]
 
     def _say(self, word: Word) -> None:
         assert word.who, "clients without a name are not found"
@@ -292,7 +307,7 @@ class Access:
         except msgspec.DecodeError:
             self.counts.unread += 1  # of another version of this program
             return
-        for stay in list(self._stays.get(word.who, ())):
+        for stay in self._named(word.who):
             if isinstance(word, Disconnect):
                 stay.client.end(DISCONNECTED)
             elif stay.client.kick(word.topic):

@@ -109,6 +109,20 @@ async def test_a_new_token_is_taken_in_place(
         assert node.endpoint.access.statistics().renewed == 1
 
 
+async def test_a_client_of_v1_is_warned_and_renewed(
+    node: Node, autojump_clock: MockClock
+) -> None:
+    """It says no join_ref, and is understood all the same."""
+    async with connect(node.endpoint, token="ann 5", params={"vsn": "1.0.0"}) as client:
+        await client.assert_broadcast("phoenix", "token_expiring", {"expires_in": 5})
+        await client.join("room:1")
+        assert await renewed(client, "ann 90", "room:1") == 90
+        assert await renewed(client, "ann 90") == 90
+        assert await client.assert_reply(await client.push("room:1", "who")) == {"until": 90}
+        assert await client.assert_ended() == 4401
+        assert autojump_clock.current_time() == pytest.approx(90, abs=0.1)
+
+
 async def test_a_client_is_warned_again_of_another_end(
     node: Node, autojump_clock: MockClock
 ) -> None:

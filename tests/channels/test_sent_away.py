@@ -71,6 +71,23 @@ async def test_a_client_is_sent_away_from_every_node(guards: Guards) -> None:
         await other.heartbeat()
 
 
+async def test_those_of_one_name_come_and_go_in_any_order(node: Node) -> None:
+    """However many there are, all that are left are found."""
+    orders = [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1)]
+    for gone, second, third in orders:
+        async with AsyncExitStack() as stack:
+            enter = stack.enter_async_context
+            clients = [await enter(connect(node.endpoint, token="ann")) for _ in range(3)]
+            await clients[gone].stream.aclose()
+            await trio.testing.wait_all_tasks_blocked()
+            await clients[second].stream.aclose()
+            await trio.testing.wait_all_tasks_blocked()
+            node.endpoint.disconnect("ann")
+            assert await clients[third].assert_ended() == 1001
+    assert node.endpoint.statistics().closed == {"lost": 8, "disconnected": 4}
+    assert await node.endpoint.access.cut(lambda _: True) == 0
+
+
 async def test_who_keeps_its_name_is_found_after_a_new_token(node: Node) -> None:
     """It is somebody new under the same name."""
     async with connect(node.endpoint, token="ann") as client:
