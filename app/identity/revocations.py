@@ -137,11 +137,11 @@ class Revocations:
         with trio.CancelScope() as scope:
             life.on_stop(scope.cancel)
             while True:
-                with trio.move_on_after(REVOCATIONS_LOOK_S):
-                    await self._hinted.wait()
-                await self._look()
                 # Each look that finds something looks at every connection: let them be few.
                 await trio.sleep(REVOCATIONS_REST_S)
+                with trio.move_on_after(REVOCATIONS_LOOK_S - REVOCATIONS_REST_S):
+                    await self._hinted.wait()
+                await self._look()
 
     def statistics(self) -> RevocationsStatistics:
         """What it knows."""

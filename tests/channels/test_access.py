@@ -109,9 +109,7 @@ async def test_a_new_token_is_taken_in_place(
         assert node.endpoint.access.statistics().renewed == 1
 
 
-async def test_a_client_of_v1_is_warned_and_renewed(
-    node: Node, autojump_clock: MockClock
-) -> None:
+async def test_a_client_of_v1_is_warned_and_renewed(node: Node, autojump_clock: MockClock) -> None:
     """It says no join_ref, and is understood all the same."""
     async with connect(node.endpoint, token="ann 5", params={"vsn": "1.0.0"}) as client:
         await client.assert_broadcast("phoenix", "token_expiring", {"expires_in": 5})
