@@ -91,6 +91,7 @@ _HUB_COUNTERS: Final = (
     "overflows",
 )
 _ACCESS_COUNTERS: Final = ("renewed", "refused", "warned", "kicked", "unread")
+_FEED_COUNTERS: Final = ("looked", "late", "applied", "healed", "batches_unread")
 _PRESENCE_COUNTERS: Final = ("told", "listed", "asked", "expired", "dropped")
 _BUS_COUNTERS: Final = ("published", "received", "dropped", "connections_lost")
 _LISTENER_COUNTERS: Final = ("accepted", "refused", "turned_away", "starved")
@@ -311,7 +312,7 @@ class Node:
         watch("longpoll", self._longpoll.statistics, counters=_LONGPOLL_COUNTERS)
         watch("hub", self._hub.statistics, counters=_HUB_COUNTERS)
         watch("viewers", self._viewers.statistics, counters=_PRESENCE_COUNTERS)
-        watch("feed", self._feed.statistics, counters=("applied", "healed", "batches_unread"))
+        watch("feed", self._feed.statistics, counters=_FEED_COUNTERS)
         watch("relay", self._relay.statistics, counters=("published",))
         watch("listener", self._listener.statistics, counters=_LISTENER_COUNTERS)
         watch("transactions", self._transactions.actors.statistics, counters=_VIRTUAL_COUNTERS)

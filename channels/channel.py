@@ -37,11 +37,13 @@ class Message:
         event: its name.
         payload: a JSON object.
         position: its place on a durable topic; None on a volatile one.
+        cursor: how that place is spelt, for clients that want to see it.
     """
 
     event: str
     payload: Payload
     position: int | None = None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,19 @@ InResult: TypeAlias = Reply | NoReply | Stop
 InfoResult: TypeAlias = NoReply | Stop | None
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What the history of a topic keeps when it is joined.
+
+    Attributes:
+        messages: all of them, oldest first.
+        recovered: the client's own cursor is good: its view goes on, and it gets what it missed.
+    """
+
+    messages: Sequence[Message]
+    recovered: bool
+
+
 class LaterReply(Protocol):
     """The way to answer one push after its handler returned, from any task, once."""
 
@@ -140,7 +155,31 @@ class ChannelSocket(Protocol):
         """Send an event to this client alone."""
 
     def broadcast(self, event: str, payload: Body) -> None:
-        """Send an event to all members of the topic, on every node, this client too."""
+        """Send an event to all members of the topic, on every node, this client too.
+
+        Where the topic has history it gets its place first, and may be refused: then this only
+        counts, and `publish` tells.
+        """
+
+    async def publish(self, event: str, payload: Body) -> str | None:
+        """As `broadcast`, and waits until the event has its place in the topic's history.
+
+        Returns:
+            Its cursor; None where the topic has no history.
+
+        Raises:
+            HistoryDown: it was refused, and may be tried again.
+        """
+
+    async def past(self) -> Recalled:
+        """Within `join`, where the topic has history: what it keeps.
+
+        The client is told the cursor, whether it recovered, and what it missed, without this; it is
+        for what else a channel makes of its history, as a snapshot.
+
+        Raises:
+            HistoryDown: not now. Raised on, it refuses the join, and the client comes again.
+        """
 
     def reply_later(self) -> LaterReply:
         """Within `handle_in`: keep the push being handled, to answer it after NoReply."""

@@ -10,6 +10,7 @@ from channels.hub import Hub
 from channels.limits import Limits
 from channels.outbox import Outbox
 from channels.protocol import Membership
+from channels.publishing import Publishing
 from channels.serializer import Envelope, Ref
 
 
@@ -38,6 +39,7 @@ class Client(Protocol):
     outbox: Outbox
     hub: Hub
     broker: Broker
+    publishing: Publishing
     limits: Limits
 
     def send(self, join_ref: Ref, ref: Ref, topic: str, event: str, payload: Body) -> None:
@@ -45,9 +47,6 @@ class Client(Protocol):
 
     def reply(self, join_ref: Ref, push: Envelope, reply: Reply) -> None:
         """Answer a frame of the client, if it wants an answer."""
-
-    def broadcast(self, topic: str, event: str, payload: Body) -> None:
-        """Send an event to all members of a topic, on every node."""
 
     def join_refused(self, membership: Membership, *, for_good: bool) -> None:
         """The application refused the join; asked again it would do so again, or may not."""

@@ -79,7 +79,7 @@ class Connection:
         self.hub = around.hub
         self.broker = around.broker
         self.limits = around.limits
-        self.broadcast = around.broadcast
+        self.publishing = around.publishing
         self.scope = trio.CancelScope()
         """Cancelled by the verdict."""
         self.verdict: Verdict | None = None

@@ -21,13 +21,14 @@ from channels.broker import Broker
 from channels.channel import Body
 from channels.client_limits import LimitName
 from channels.connection import Connection
+from channels.cursor import Cursor
 from channels.guard import Guard
 from channels.hub import Hub
 from channels.limits import HEAD_BYTES_MAX, RECEIVE_BYTES, Limits
+from channels.publishing import Publishing
 from channels.reader import Reader
 from channels.reception import Reception, SocketHandler
 from channels.router import Router
-from channels.serializer_v2 import V2
 from channels.session import Opening, Session
 from channels.surroundings import Surroundings, Tally
 from channels.verdict import DRAINED, TOO_LARGE
@@ -90,7 +91,6 @@ class Endpoint:
                 `socket.refused`, `socket.closed` and `socket.drained`.
         """
         self._hub = hub
-        self._broker = broker
         self._limits = limits or Limits()
         self._system = system or System()
         self.guard = Guard(self._limits.clients, self._system)
@@ -106,30 +106,28 @@ class Endpoint:
         self._empty = trio.Event()
         self.access = Access(handler, broker, self._system.timers, self._limits)
         """Who is here, until when; and who is to be cut off."""
+        self.publishing = Publishing(router, hub, broker)
+        """Publishes from outside of channels, and is told what serves topics with history."""
         self.around = Surroundings(
             router,
             hub,
             broker,
             self._limits,
-            self.broadcast,
+            self.publishing,
             self._tally,
             self.access,
             self.guard,
         )
         self.reader = Reader()
         """Reads the clients' sockets; a child of the node runs it."""
-        broker.attach(hub.publish_encoded)
 
     def broadcast(self, topic: str, event: str, payload: Body) -> None:
-        """Send a volatile event to the members of a topic, on every node. Never waits.
+        """As `Publishing.broadcast`: send an event to the members of a topic. Never waits."""
+        self.publishing.broadcast(topic, event, payload)
 
-        Raises:
-            TypeError: the payload holds what JSON has no word for.
-            NameTooLong: beside bytes there is no room for such a name.
-        """
-        message = V2.encode_broadcast(topic, event, payload)
-        self._hub.publish_encoded(topic, message)
-        self._broker.publish(topic, message)
+    async def publish(self, topic: str, event: str, payload: Body) -> Cursor | None:
+        """As `Publishing.publish`: the same, and say its place where the topic has history."""
+        return await self.publishing.publish(topic, event, payload)
 
     def kick(self, topic: str, who: str) -> None:
         """End a client's membership of a topic, on every node; it does not rejoin by itself.

@@ -37,3 +37,7 @@ class IllegalResult(ChannelError):
 
 class BusDown(ChannelError):
     """The bus cannot be reached now. Whether the last messages went out is unknown."""
+
+
+class HistoryDown(ChannelError):
+    """The histories cannot be reached now."""

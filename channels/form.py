@@ -10,7 +10,7 @@ cursor of the message there; it cannot be taken for a reply's ref, which is a nu
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from channels.frames import message_frame
 from channels.longpoll_wire import line_of
@@ -20,6 +20,10 @@ from channels.serializer_v2 import V2
 
 # How V2 begins a broadcast that carries no cursor.
 _PLAIN: Final = b"[null,null,"
+
+
+Frame: TypeAlias = Callable[[bytes], bytes | None]
+"""What goes out for a serializer's message; None where it has no form."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +37,7 @@ class Form:
     """
 
     serializer: type[Serializer]
-    frame: Callable[[bytes], bytes | None]
+    frame: Frame
     cursors: bool = False
 
     def write(self, broadcast: bytes, cursor: str | None = None) -> bytes | None:
@@ -50,10 +54,11 @@ class Form:
 
 
 _VERSIONS: Final[tuple[type[Serializer], ...]] = (V1, V2)
+_FRAMES: Final[tuple[Frame, ...]] = (message_frame, line_of)
 _FORMS: Final = {
     (serializer, frame, cursors): Form(serializer, frame, cursors)
     for serializer in _VERSIONS
-    for frame in (message_frame, line_of)
+    for frame in _FRAMES
     for cursors in (False, True)
 }
 
@@ -61,11 +66,16 @@ WEBSOCKET: Final = _FORMS[V2, message_frame, False]
 """The form of nearly every client."""
 
 
-def websocket_form(serializer: type[Serializer], *, cursors: bool = False) -> Form:
+def websocket_form(serializer: type[Serializer]) -> Form:
     """The form of a client that is connected over WebSocket."""
-    return _FORMS[serializer, message_frame, cursors]
+    return _FORMS[serializer, message_frame, False]
 
 
-def longpoll_form(serializer: type[Serializer], *, cursors: bool = False) -> Form:
+def longpoll_form(serializer: type[Serializer]) -> Form:
     """The form of a client that polls."""
-    return _FORMS[serializer, line_of, cursors]
+    return _FORMS[serializer, line_of, False]
+
+
+def with_cursors(form: Form) -> Form:
+    """The form of the same client, where it is told cursors."""
+    return _FORMS[form.serializer, form.frame, True]

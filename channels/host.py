@@ -37,12 +37,12 @@ from channels.channel import (
     Stop,
 )
 from channels.client import Client, Ended
-from channels.errors import IllegalResult
+from channels.errors import HistoryDown, IllegalResult
 from channels.host_socket import HostSocket
 from channels.limits import MAILBOX_CAPACITY
-from channels.members import Subscription
-from channels.protocol import BUSY, Membership
+from channels.protocol import BUSY, UNAVAILABLE, Membership
 from channels.router import Route
+from channels.seat import Seat
 from channels.serializer import Envelope
 
 
@@ -95,10 +95,9 @@ class ChannelHost(Actor[HostMessage]):
         "_failure",
         "_join_scope",
         "_recheck_due",
-        "_registered",
         "_route",
+        "_seat",
         "_socket",
-        "_subscription",
         "answered",
         "granted",
         "id",
@@ -129,9 +128,8 @@ class ChannelHost(Actor[HostMessage]):
         self._early: list[tuple[str, Body]] | None = []  # pushes that wait for the answer
         self._join_scope: trio.CancelScope | None = None
         self._recheck_due = False
-        self._registered = False  # with the broker
-        self._subscription: Subscription | None = None
-        self._socket = HostSocket(self, client)
+        self._seat = Seat(membership, route, client)
+        self._socket = HostSocket(self, self._seat, client)
 
     def child(self) -> ChildSpec:
         """What a supervisor needs to run it. It lives once."""
@@ -201,11 +199,7 @@ class ChannelHost(Actor[HostMessage]):
 
     def finish(self, *, crashed: bool) -> None:
         """The actor is gone: be no member any more, and tell the connection."""
-        if self._subscription is not None:
-            self._client.hub.unsubscribe(self._subscription)
-        if self._registered:
-            self._registered = False
-            self._client.broker.unsubscribe(self.membership.topic)
+        self._seat.leave()
         endings, self._socket.endings = self._socket.endings or [], None
         for ending in endings:
             ending()
@@ -253,20 +247,22 @@ class ChannelHost(Actor[HostMessage]):
         if self.reason is not None:  # abandoned before it began
             self.stop()
             return
-        topic, client = self.membership.topic, self._client
-        with trio.CancelScope() as self._join_scope, trio.fail_after(client.limits.join_s):
-            self._subscription = client.hub.subscribe(
-                topic, client.outbox, client.form, self._route.delivery
-            )
-            self._registered = True
-            await client.broker.subscribe(topic)
-            payload = self.membership.join.payload
+        with trio.CancelScope() as self._join_scope, trio.fail_after(self._client.limits.join_s):
+            await self._seat.take()
             self._recheck_due = False  # it is the present identity that is asked about
-            result = await self._channel.join(topic, payload, self._socket)
-            self._conclude_join(result)
+            self._conclude_join(await self._ask())
         if self._join_scope.cancelled_caught:
             self.stop()
         self._join_scope = None
+
+    async def _ask(self) -> object:
+        """The channel's decision, completed by what the topic's history has to say."""
+        topic, payload = self.membership.topic, self.membership.join.payload
+        try:
+            result = await self._channel.join(topic, payload, self._socket)
+            return await self._seat.complete(result) if isinstance(result, Joined) else result
+        except HistoryDown:
+            return JoinRefused(UNAVAILABLE)
 
     def _conclude_join(self, result: object) -> None:
         if self.membership.replaced or self.reason is not None:
@@ -275,7 +271,7 @@ class ChannelHost(Actor[HostMessage]):
             self._refuse(result.response)
         elif not isinstance(result, Joined):
             raise self._illegal("join", (Joined, JoinRefused), result)
-        elif self._subscription is not None and self._subscription.lost:
+        elif self._seat.overrun:
             self._refuse(BUSY)
         else:
             self._grant(result)
@@ -286,11 +282,10 @@ class ChannelHost(Actor[HostMessage]):
         self.granted = True
         early, self._early = self._early or [], None
         for message in joined.replay:
-            self.push(message.event, message.payload)
+            self._seat.replay(message)
         for event, payload in early:
             self.push(event, payload)
-        assert self._subscription is not None, "a member was subscribed before it was asked"
-        self._client.hub.release(self._subscription, _last_position(joined))
+        self._seat.release(joined)
         self._client.channel_joined(self.membership)
         if self._recheck_due:
             self.recheck()
@@ -352,14 +347,6 @@ class ChannelHost(Actor[HostMessage]):
 
     def _illegal(self, method: str, legal: tuple[type, ...], result: object) -> IllegalResult:
         return IllegalResult(f"{type(self._channel).__name__}.{method}", legal, result)
-
-
-def _last_position(joined: Joined) -> int | None:
-    """The last place that the client has seen when its join is answered."""
-    positions = [message.position for message in joined.replay if message.position is not None]
-    if joined.position is not None:
-        positions.append(joined.position)
-    return max(positions, default=None)
 
 
 async def _live(start: Start, host: ChannelHost, life: Lifeline) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from channels.channel import Body, Reply
+from channels.channel import Body, Recalled, Reply
 from channels.client import Client
 from channels.protocol import Membership
+from channels.seat import Seat
 from channels.serializer import Envelope
 
 
@@ -27,10 +28,11 @@ class Host(Protocol):
 class HostSocket:
     """The `ChannelSocket` of one host."""
 
-    __slots__ = ("_client", "_host", "endings", "present")
+    __slots__ = ("_client", "_host", "_seat", "endings", "present")
 
-    def __init__(self, host: Host, client: Client) -> None:
+    def __init__(self, host: Host, seat: Seat, client: Client) -> None:
         self._host = host
+        self._seat = seat
         self._client = client
         self.present: Envelope | None = None  # the push being handled
         self.endings: list[Callable[[], None]] | None = []  # called when it is over; then None
@@ -51,7 +53,15 @@ class HostSocket:
 
     def broadcast(self, event: str, payload: Body) -> None:
         """Send an event to all members of the topic."""
-        self._client.broadcast(self.topic, event, payload)
+        self._seat.broadcast(event, payload)
+
+    async def publish(self, event: str, payload: Body) -> str | None:
+        """Send an event to all members of the topic, and say its cursor."""
+        return await self._seat.publish(event, payload)
+
+    async def past(self) -> Recalled:
+        """What the topic's history keeps."""
+        return await self._seat.past()
 
     def reply_later(self) -> "HostLaterReply":
         """Keep the push being handled."""

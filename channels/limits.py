@@ -202,6 +202,63 @@ FAILING_TOPICS_MAX: Final = 100
 # How often it is told in the log that a limit is exceeded, with how often it was.
 LIMIT_TOLD_S: Final = 10.0
 
+# History ------------------------------------------------------------------------------------------
+
+# Messages of one topic that are kept. A client that missed more has been away for long, and reads
+# a page faster than a thousand messages.
+HISTORY_SIZE_MAX: Final = 1_000
+
+# Bytes of them: half of a client's outbox, since a join may be answered with all of them.
+HISTORY_BYTES_MAX: Final = 524_288
+
+# Topics whose history a node that is alone keeps in memory: at 10 KB each, 100 MB.
+HISTORY_TOPICS_MAX: Final = 10_000
+
+# Bytes of chance in the name of an epoch: two that meet by accident would need a million of them.
+HISTORY_EPOCH_BYTES: Final = 5
+
+# Live messages of one topic that wait for what is before them. One read brings the rest.
+HISTORY_AHEAD_MAX: Final = 256
+
+# How long a publisher waits for a history that is away, and how soon it is tried again: a server
+# that is started anew is back within it. Then the message is refused, and its sender knows.
+HISTORY_APPEND_S: Final = 5.0
+HISTORY_RETRY_FIRST_S: Final = 0.05
+HISTORY_RETRY_CEILING_S: Final = 1.0
+
+# For how long the same message may come again without being appended twice: as long as it is tried,
+# and as long again for the last try's answer.
+HISTORY_AGAIN_S: Final = 30.0
+
+# Messages that wait to be appended, and their bytes: a fifth of a second of them. Beyond it a
+# message is refused.
+HISTORY_QUEUE_MAX: Final = 10_000
+HISTORY_QUEUE_BYTES_MAX: Final = 8_388_608
+
+# Messages appended in one go: one crossing to the annex and one pipeline.
+HISTORY_BATCH_MAX: Final = 256
+
+# Histories read in one go: each is at most `HISTORY_BYTES_MAX`, and most reads are of one message.
+HISTORY_READS_MAX: Final = 16
+
+# Heads read in one go.
+HISTORY_HEADS_MAX: Final = 512
+
+# How long a gap may close by itself before it is read from the history: what comes by another way,
+# as the answer to one's own publishing, overtakes what is on the bus by a millisecond or two.
+HISTORY_GRACE_S: Final = 0.05
+
+# How often a node compares what its members were given with the heads of the histories; each time
+# is drawn between these, so that nodes do not ask together. It is how late a message can be that
+# was lost without a sign. Centrifugo's is 40 s.
+HISTORY_CHECK_MIN_S: Final = 25.0
+HISTORY_CHECK_MAX_S: Final = 40.0
+
+# How often it looks for a sign that something was lost, upon which it compares at once, and once
+# more: subscriptions are renewed a moment after a connection.
+HISTORY_SIGN_S: Final = 1.0
+HISTORY_SIGN_CHECKS: Final = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

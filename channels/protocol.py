@@ -57,6 +57,16 @@ RATE_LIMITED: Final = MappingProxyType(
 )
 
 
+UNAVAILABLE: Final = MappingProxyType(
+    {
+        "reason": "unavailable",
+        "code": "unavailable",
+        "message": "The history of this topic is away; try again shortly.",
+        "retryable": True,
+    }
+)
+
+
 class Kind(IntEnum):
     """What came in."""
 

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from channels.channel import ChannelFactory
 from channels.delivery import DROP_OLDEST, Delivery
+from channels.history import History
 from channels.origin import Origins
 
 
@@ -18,11 +19,13 @@ class Route:
         make: makes a channel for each join.
         delivery: what becomes of messages for a client that reads too slowly, where they have no
             position and are not vital.
+        history: what is kept of them, so that nobody misses anything; None where nothing is.
     """
 
     pattern: str
     make: ChannelFactory
     delivery: Delivery = DROP_OLDEST
+    history: History | None = None
 
 
 RouteLike: TypeAlias = Route | tuple[str, ChannelFactory]

@@ -99,11 +99,11 @@ class V1:
 
     @staticmethod
     def translate(broadcast: bytes) -> bytes | None:
-        """A broadcast that V2 encoded, its payload untouched; None for bytes."""
+        """A broadcast that V2 encoded, its payload and its cursor untouched; None for bytes."""
         if not broadcast.startswith(b"["):
             return None
         read = _BROADCAST.decode(broadcast)
-        return _object(read.topic, read.event, None, read.payload)
+        return _object(read.topic, read.event, read.ref, read.payload)
 
 
 def _object(topic: str, event: str, ref: Ref, payload: object) -> bytes:

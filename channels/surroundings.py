@@ -1,18 +1,14 @@
 """What all connections of an endpoint have in common."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from channels.access import Access
 from channels.broker import Broker
-from channels.channel import Body
 from channels.guard import Guard
 from channels.hub import Hub
 from channels.limits import Limits
+from channels.publishing import Publishing
 from channels.router import Router
-
-Broadcast: TypeAlias = Callable[[str, str, Body], None]
 
 
 @dataclass(slots=True)
@@ -43,7 +39,7 @@ class Surroundings:
         hub: of the node.
         broker: of the node.
         limits: of each connection.
-        broadcast: sends an event to the members of a topic, on every node.
+        publishing: the ways to the members of a topic, on every node.
         tally: counts.
         access: knows until when clients may be here.
         guard: keeps the limits on clients.
@@ -53,7 +49,7 @@ class Surroundings:
     hub: Hub
     broker: Broker
     limits: Limits
-    broadcast: Broadcast
+    publishing: Publishing
     tally: Tally
     access: Access
     guard: Guard

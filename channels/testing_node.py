@@ -10,10 +10,12 @@ import trio
 from actors import Lifeline, System
 from channels.broker import Broker, MemoryBroker
 from channels.endpoint import Endpoint
+from channels.history import MemoryHistory
 from channels.hub import Hub
 from channels.limits import Limits
 from channels.origin import Origins
 from channels.reception import SocketHandler
+from channels.recovery import Recovery
 from channels.router import RouteLike, Router
 
 
@@ -60,7 +62,7 @@ async def serving(
     system: System | None = None,
     origins: Origins | None = None,
 ) -> AsyncIterator[Node]:
-    """Run a node's endpoint, hub, broker and timers.
+    """Run a node's endpoint, hub, broker and timers, with histories in memory.
 
     Args:
         routes: which topics are served, and by what.
@@ -75,10 +77,13 @@ async def serving(
     system = system or System()
     router = Router(routes, origins=origins)
     endpoint = Endpoint(handler or Anyone(), router, hub, broker, limits, system=system)
+    recovery = Recovery(MemoryHistory(), hub)
+    endpoint.publishing.attach(recovery)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(system.timers.run)
         nursery.start_soon(hub.run, Lifeline())
         nursery.start_soon(broker.run, Lifeline())
         nursery.start_soon(endpoint.reader.run, Lifeline())
+        nursery.start_soon(recovery.run, Lifeline())
         yield Node(endpoint, hub, broker)
         nursery.cancel_scope.cancel()

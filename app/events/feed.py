@@ -32,7 +32,7 @@ from actors import Lifeline
 from app.domain.cursor import Cursor
 from app.events import store
 from app.events.feed_state import FeedState, decode
-from app.events.model import StoredEvent
+from app.events.model import CURSOR, StoredEvent
 from app.limits import EVENTS_A_BATCH, FEED_BATCHES_MAX, FEED_LOOK_S
 from app.storage import Database
 from channels.broker import Broker
@@ -45,7 +45,13 @@ class Publisher(Protocol):
     """Whoever gives events to the members of a topic: the hub."""
 
     def publish(
-        self, topic: str, event: str, payload: Mapping[str, Any], position: int | None = None
+        self,
+        topic: str,
+        event: str,
+        payload: Mapping[str, Any],
+        position: int | None = None,
+        *,
+        cursor: str | None = None,
     ) -> None:
         """Give one event to the members of `topic` on this node. Never waits."""
 
@@ -61,6 +67,8 @@ class FeedStatistics:
     Attributes:
         position: the last position applied; 0 before the first run.
         behind: events known to be in the log and not applied yet.
+        looked: times that the log's head was looked at, whatever the broker brought.
+        late: of these, times that the log was found to go on beyond what was known.
         applied: events given out.
         healed: those of them that had to be read from the database.
         batches_unread: batches that were dropped in the queue, or not understood.
@@ -68,6 +76,8 @@ class FeedStatistics:
 
     position: int
     behind: int
+    looked: int
+    late: int
     applied: int
     healed: int
     batches_unread: int
@@ -91,6 +101,8 @@ class Feed:
         self._inbox: deque[bytes] = deque()
         self._woken = trio.Event()
         self._moved = trio.lowlevel.ParkingLot()
+        self._looked = 0
+        self._late = 0
         self._applied = 0
         self._healed = 0
         self._batches_unread = 0
@@ -110,6 +122,8 @@ class Feed:
         return FeedStatistics(
             position=state.position,
             behind=state.target - state.position,
+            looked=self._looked,
+            late=self._late,
             applied=self._applied,
             healed=self._healed,
             batches_unread=self._batches_unread,
@@ -190,7 +204,9 @@ class Feed:
         for event in events:
             payload = event.payload(self._epoch)
             for topic in event.topics:
-                self._hub.publish(topic, event.type, payload, event.position)
+                self._hub.publish(
+                    topic, event.type, payload, event.position, cursor=payload[CURSOR]
+                )
             state.apply(event)
         if events:
             self._applied += len(events)
@@ -212,6 +228,8 @@ class Feed:
             self._moved.unpark_all()
         if head.epoch != self._epoch or head.position < seen:
             raise LogReplacedError(f"the log is at {head}; this node was at {self.cursor}")
+        self._looked += 1
+        self._late += head.position > self._state.target
         self._state.see(head.position)
         if self._state.behind:
             self._woken.set()

@@ -29,6 +29,7 @@ from actors import ActorDown, ChildSpec, DynamicSupervisor, Lifeline, Restart, T
 from app.domain.cursor import parse_cursor
 from app.domain.errors import Code, Refusal
 from app.domain.ids import new_id
+from app.events.model import CURSOR, StoredEvent
 from app.identity.model import Identity
 from app.limits import CHECKOUTS_A_CHANNEL_MAX, JOIN_S
 from app.sales.model import SaleJoin
@@ -160,13 +161,16 @@ def _joined(start: SaleJoin, *, rejoins: bool) -> Joined:
     if start.snapshot is not None:
         response["snapshot"] = start.snapshot.to_wire()
         if rejoins:
-            response["recovered"] = False
+            response |= {"recovered": False, "reload": True}
     else:
         response |= {"recovered": True, "missed": len(start.missed)}
-    replay = tuple(
-        Message(event.type, event.payload(cursor.epoch), event.position) for event in start.missed
-    )
+    replay = tuple(_message(event, cursor.epoch) for event in start.missed)
     return Joined(response, cursor.position, replay)
+
+
+def _message(event: StoredEvent, epoch: str) -> Message:
+    payload = event.payload(epoch)
+    return Message(event.type, payload, event.position, payload[CURSOR])
 
 
 def _refuse(refusal: Refusal) -> Reply:

@@ -173,6 +173,13 @@ TABLE: Final = (
         "Redis is away: messages reach the clients of their own node only.",
     ),
     _event("bus.connected", "info", "place", "Redis is there, or is back."),
+    # History
+    _event(
+        "history.reloaded",
+        "warning",
+        "topics",
+        "Members of so many topics were told to reload: their histories had lost what they missed.",
+    ),
     # Access
     _event(
         "access.revoked",

@@ -19,6 +19,7 @@ from channels.channel import (
     JoinRefused,
     JoinResult,
     LaterReply,
+    Recalled,
     Reply,
 )
 from channels.presence import Presence
@@ -119,6 +120,14 @@ class Visitor:
 
     def broadcast(self, event: str, payload: Any) -> None:
         """Nobody hears it."""
+
+    async def publish(self, event: str, payload: Any) -> str | None:
+        """Nobody hears it."""
+        raise AssertionError
+
+    async def past(self) -> Recalled:
+        """There is no history."""
+        raise AssertionError
 
     def reply_later(self) -> LaterReply:
         """There is no push to answer."""

@@ -20,7 +20,7 @@ _LAYERS: Final = (
     ("actors", ("actors",)),
     ("channels", ("channels", "actors")),
     ("migrations", ()),
-    ("app/domain", ("app.domain", "app.limits")),
+    ("app/domain", ("app.domain", "app.limits", "channels.cursor")),
     ("app", ("app", "channels", "actors", "migrations")),
 )
 _OURS: Final = ("actors", "channels", "app", "migrations", "tests", "bench")
@@ -54,6 +54,7 @@ _PURE: Final = (
     "*/serializer*.py",
     "*/limits.py",
     "actors/timer_wheel.py",
+    "channels/cursor.py",
     "channels/longpoll_wire.py",
     "channels/origin.py",
     "channels/verdict.py",

@@ -62,9 +62,16 @@ class Remembering(Publisher):
         self._more = trio.Event()
 
     def publish(
-        self, topic: str, event: str, payload: Mapping[str, Any], position: int | None = None
+        self,
+        topic: str,
+        event: str,
+        payload: Mapping[str, Any],
+        position: int | None = None,
+        *,
+        cursor: str | None = None,
     ) -> None:
-        """Remember it."""
+        """Remember it; its cursor stands beside the payload's."""
+        assert cursor == payload["cursor"]
         self.published.append((topic, event, payload, position))
         self._more.set()
 

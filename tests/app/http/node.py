@@ -68,7 +68,13 @@ class NoMembers:
     """A hub on a node without members: whatever is published reaches nobody."""
 
     def publish(
-        self, topic: str, event: str, payload: Mapping[str, object], position: int | None = None
+        self,
+        topic: str,
+        event: str,
+        payload: Mapping[str, object],
+        position: int | None = None,
+        *,
+        cursor: str | None = None,
     ) -> None:
         """Reach nobody."""
 

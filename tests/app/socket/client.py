@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import trio
 
 from app.identity.model import Identity
-from channels.channel import Body, LaterReply, Reply
+from channels.channel import Body, LaterReply, Recalled, Reply
+from channels.errors import HistoryDown
 from tests.app.events.log import PATIENCE_S
 
 
@@ -41,6 +42,8 @@ class Client:
     broadcasts: list[tuple[str, Body]] = field(default_factory=list)
     pushes: list[tuple[str, Body]] = field(default_factory=list)
     endings: list[Callable[[], None]] = field(default_factory=list)
+    recalled: Recalled = field(default_factory=lambda: Recalled((), recovered=False))
+    down: bool = False
 
     def push(self, event: str, payload: Body) -> None:
         """Remember it."""
@@ -53,6 +56,17 @@ class Client:
     def broadcast(self, event: str, payload: Body) -> None:
         """Remember it."""
         self.broadcasts.append((event, payload))
+
+    async def publish(self, event: str, payload: Body) -> str | None:
+        """Remember it, as the next of the topic's history."""
+        if self.down:
+            raise HistoryDown("on purpose")
+        self.broadcasts.append((event, payload))
+        return f"e-{len(self.broadcasts)}"
+
+    async def past(self) -> Recalled:
+        """What the test says."""
+        return self.recalled
 
     def reply_later(self) -> LaterReply:
         """The answer to come."""

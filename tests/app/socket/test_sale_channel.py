@@ -126,9 +126,10 @@ async def test_a_rejoin_with_a_cursor(floor: Floor) -> None:
     for _ in range(2):
         await floor.market.sales.restock(OPERATOR, "lamp", 1)
     joined = await join(floor, {"cursor": seen})
+    cursors = {2: f"{epoch}-2", 3: f"{epoch}-3"}
     missed = tuple(
-        Message("stock_changed", {"listing": "lamp", "stock": 49 + n, "cursor": f"{epoch}-{n}"}, n)
-        for n in (2, 3)
+        Message("stock_changed", {"listing": "lamp", "stock": 49 + n, "cursor": c}, n, c)
+        for n, c in cursors.items()
     )
     response = {"cursor": f"{epoch}-3", "recovered": True, "missed": 2}
     assert joined == Joined(response, 3, missed)
@@ -153,7 +154,12 @@ async def test_a_rejoin_with_a_cursor_ahead(floor: Floor) -> None:
 async def test_a_rejoin_with_a_cursor_that_says_nothing(floor: Floor, cursor: object) -> None:
     """A cursor of another log, and what is no cursor, get a snapshot, and are told so."""
     joined = await join(floor, {"cursor": cursor})
-    response = {"snapshot": SNAPSHOT, "cursor": await floor.cursor(), "recovered": False}
+    response = {
+        "snapshot": SNAPSHOT,
+        "cursor": await floor.cursor(),
+        "recovered": False,
+        "reload": True,
+    }
     assert joined == Joined(response, 1)
 
 

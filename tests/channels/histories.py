@@ -1,0 +1,160 @@
+"""Stores and nodes that tests of recovery are made of."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from actors import Lifeline
+from channels.broker import MemoryBus, MemoryWire
+from channels.broker_redis import RedisBroker
+from channels.channel import Channel, ChannelSocket, InResult, Joined, JoinResult, Reply
+from channels.cursor import Cursor
+from channels.endpoint import Endpoint
+from channels.errors import HistoryDown
+from channels.history import Addition, History, Kept, MemoryHistory, Question, placed
+from channels.hub import Hub
+from channels.recovery import Recovery
+from channels.router import Route, Router
+from channels.testing import Client
+from channels.testing_node import Anyone, Node
+
+TOPIC = "talk:1"
+KEPT = History(size=10, ttl_s=600.0)
+
+
+class Talk(Channel):
+    """A room whose members hear everything that is said, once."""
+
+    async def join(self, topic: str, params: Any, socket: ChannelSocket) -> JoinResult:
+        """With all that is kept, for who asks for it and did not recover."""
+        if params.get("snapshot"):
+            past = await socket.past()
+            if not past.recovered:
+                said = [message.payload["n"] for message in past.messages]
+                return Joined({"snapshot": said})
+        return Joined({"welcome": True})
+
+    async def handle_in(self, event: str, payload: Any, socket: ChannelSocket) -> InResult:
+        """Say it to all: at once, or waiting for its place."""
+        if event == "shout":
+            socket.broadcast("said", payload)
+            return Reply.ok()
+        return Reply.ok({"cursor": await socket.publish("said", payload)})
+
+
+@dataclass
+class Shared(MemoryHistory):
+    """One store of several nodes, which can be away, lose its answers, and be restarted empty.
+
+    Attributes:
+        tell: how messages get to nodes; a test may lose them.
+        away: nothing is answered.
+        mute: what is asked is done, and the answer lost.
+    open: what is asked is answered when this is set.
+    """
+
+    tell: Callable[[str, bytes], None]
+    away: bool = False
+    mute: bool = False
+    open: trio.Event = field(default_factory=trio.Event)
+    seen: dict[str, Cursor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.open.set()
+
+    def lose_all(self) -> None:
+        """What a restart without a disk does."""
+        super().__init__()
+        self.seen.clear()
+
+    async def append(self, additions: Sequence[Addition]) -> Sequence[Cursor]:
+        """As the store does that tells nodes by itself, and knows what came before."""
+        await self._answer()
+        cursors = []
+        for addition in additions:
+            cursor = self.seen.get(addition.id)
+            if cursor is None:
+                [cursor] = await super().append([addition])
+                self.seen[addition.id] = cursor
+                self.tell(addition.topic, placed(cursor, addition.broadcast))
+            cursors.append(cursor)
+        if self.mute:
+            raise HistoryDown("the answer is lost")
+        return cursors
+
+    async def read(self, questions: Sequence[Question]) -> Sequence[Kept]:
+        """What is kept."""
+        await self._answer()
+        return await super().read(questions)
+
+    async def heads(self, topics: Sequence[str]) -> Sequence[Cursor | None]:
+        """The newest places."""
+        await self._answer()
+        return await super().heads(topics)
+
+    async def _answer(self) -> None:
+        await self.open.wait()
+        if self.away:
+            raise HistoryDown("on purpose")
+
+
+@dataclass
+class Cluster:
+    """Nodes with one store.
+
+    Attributes:
+        nodes: of it.
+        recoveries: of each node.
+        store: of all.
+        lost: whether messages between nodes are.
+    """
+
+    nodes: list[Node]
+    recoveries: list[Recovery]
+    store: Shared
+    lost: bool = False
+
+
+@asynccontextmanager
+async def cluster(count: int, history: History = KEPT) -> AsyncIterator[Cluster]:
+    """Run nodes that share a store and a wire."""
+    wire = MemoryWire()
+
+    def tell(topic: str, data: bytes) -> None:
+        for bus in wire.buses if not here.lost else ():
+            bus.hear(f"agio:topic:{topic}", b"* " + data)
+
+    here = Cluster([], [], Shared(tell))
+    async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+        stack.callback(nursery.cancel_scope.cancel)
+        for number in range(count):
+            name = f"n{number}"
+            hub, broker = Hub(), RedisBroker(MemoryBus(wire), name)
+            recovery = Recovery(here.store, hub, name)
+            router = Router([Route("talk:*", Talk, history=history)])
+            endpoint = Endpoint(Anyone(), router, hub, broker)
+            endpoint.publishing.attach(recovery)
+            for part in (hub, broker, recovery, endpoint.reader):
+                nursery.start_soon(part.run, Lifeline(name))
+            here.nodes.append(Node(endpoint, hub, broker))
+            here.recoveries.append(recovery)
+        yield here
+
+
+async def say(node: Node, *numbers: int) -> list[str]:
+    """Publish some messages; their cursors."""
+    cursors = [await node.endpoint.publish(TOPIC, "said", {"n": n}) for n in numbers]
+    return [str(cursor) for cursor in cursors]
+
+
+async def heard(client: Client) -> list[Any]:
+    """What came to a client until everything is quiet: the numbers said, and `reload`."""
+    return [
+        envelope.payload["n"] if envelope.event == "said" else envelope.event
+        for envelope in await client.received()
+        if envelope.event in {"said", "reload"}
+    ]
