@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from app import limit_settings
 from app.identity.tokens import SECRET_BYTES_MIN
+from app.limit_settings import DEFAULTS
 from app.limits import POSTGRES_POOL_SIZE, RESERVATION_S
+from app.setting import PREFIX, Setting
 from app.storage.errors import StartupError
+from channels.client_address import Network
+from channels.client_limits import Limit
 from channels.origin import Origins, parse_origins
 
-_PREFIX: Final = "AGIO_"
 # What a variable ends in that names the file of a secret.
 FILE_SUFFIX: Final = "_FILE"
 
@@ -47,6 +51,8 @@ class Settings:
         reservation_seconds: how long stock is held for a payment without an outcome.
         pool_size: connections to PostgreSQL.
         drain_seconds: how long clients are given to leave at a stop.
+        limit_connections: and the others: see `ClientLimits`, which has them all.
+        trusted_proxies: whose word for a client's address is taken; None: nobody's.
     """
 
     database_url: str | None = field(default=None, repr=False)
@@ -61,30 +67,17 @@ class Settings:
     reservation_seconds: int = int(RESERVATION_S)
     pool_size: int = POSTGRES_POOL_SIZE
     drain_seconds: int = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table.
-
-    Attributes:
-        name: the environment variable.
-        legal: which values are, to complete "… is not".
-        parse: the value that a text spells, or None where it is not legal.
-        reason: why it can be set and why the default is what it is.
-        secret: whether the value is never shown, and may come from a file.
-    """
-
-    name: str
-    legal: str
-    parse: Callable[[str], object | None]
-    reason: str
-    secret: bool = False
-
-    @property
-    def field(self) -> str:
-        """The name of the field of `Settings`."""
-        return self.name.removeprefix(_PREFIX).lower()
+    limit_connections: Limit = DEFAULTS.connections
+    limit_connections_per_address: Limit = DEFAULTS.connections_per_address
+    limit_connections_per_user: Limit = DEFAULTS.connections_per_user
+    limit_topics: Limit = DEFAULTS.topics
+    limit_message_bytes: Limit = DEFAULTS.message_bytes
+    limit_messages: Limit = DEFAULTS.messages
+    limit_bytes: Limit = DEFAULTS.bytes
+    limit_joins: Limit = DEFAULTS.joins
+    limit_joins_per_node: Limit = DEFAULTS.joins_per_node
+    limit_failed_joins: Limit = DEFAULTS.failed_joins
+    trusted_proxies: tuple[Network, ...] | None = None
 
 
 def _whole(least: int, most: int) -> Callable[[str], int | None]:
@@ -211,6 +204,7 @@ TABLE: Final = (
         "How long clients are given to leave at a stop, before the rest is cut. With 2 everything "
         "ends within 5 s of Ctrl-C; behind a load balancer give it the balancer's own delay.",
     ),
+    *limit_settings.ROWS,
 )
 
 BY_NAME: Final = {setting.name: setting for setting in TABLE}
@@ -229,7 +223,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         StartupError: the first thing that is wrong, in one line.
     """
     given = {
-        name: value for name, value in environment.items() if name.startswith(_PREFIX) and value
+        name: value for name, value in environment.items() if name.startswith(PREFIX) and value
     }
     for name in sorted(given.keys() - _KNOWN):
         near = difflib.get_close_matches(name, _KNOWN, n=1)
@@ -305,6 +299,11 @@ A secret can also be given as the path of a file that holds it, in the variable 
 setting both is refused. An empty variable counts as not set. A variable that starts with `AGIO_`
 and is not listed here is refused, because it is a mistyped one. (In Kubernetes, set
 `enableServiceLinks: false`: a service named `agio` would otherwise put such variables there.)
+
+A limit, `AGIO_LIMIT_…`, is enforced (`500`), or only counts what it would refuse (`500:dry_run`),
+or is `off`. What was beyond it is in the metrics `agio_limits_refused_total` and
+`agio_limits_would_refuse_total`, by `name`, and in the log as `limit.exceeded`. To tighten one, let
+it run dry until nothing honest is counted any more.
 
 | variable | default | legal values | what for, and why this default |
 |---|---|---|---|"""

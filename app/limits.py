@@ -154,8 +154,9 @@ WRITE_S: Final = 10.0
 LINGER_S: Final = 1.0
 LINGER_BYTES_MAX: Final = 1024 * 1024
 
-# Client connections of one node: 20 KB each makes 200 MB.
-CONNECTIONS_MAX: Final = 10_000
+# Connections of one node, whatever they are for: a process has that many descriptors in many
+# places, and would be starved of them by more.
+CONNECTIONS_MAX: Final = 20_000
 
 # Connections the kernel holds for us until they are accepted: one burst of reconnecting clients.
 BACKLOG: Final = 1_024

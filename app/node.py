@@ -44,6 +44,7 @@ from app.sales.service import Sales
 from app.socket.audience import Audience
 from app.socket.bench_channel import BenchChannel
 from app.socket.connect import TokenHandler
+from app.socket.limits import limits_of
 from app.socket.sale_channel import SaleChannel
 from app.storage import Annex, Database
 from app.storage.redis import RedisBus
@@ -56,7 +57,6 @@ from channels.broker_redis import RedisBroker
 from channels.channel import ChannelFactory
 from channels.endpoint import Endpoint
 from channels.hub import Hub
-from channels.limits import Limits
 from channels.longpoll import LongPoll
 from channels.presence import Presence
 from channels.router import Router
@@ -80,6 +80,7 @@ _SOCKET_COUNTERS: Final = (
     "slow_lanes",
 )
 _LONGPOLL_COUNTERS: Final = ("polls", "posts", "repeated", "superseded", "relayed")
+_LIMITS_COUNTERS: Final = ("refused", "would_refuse", "joins_turned_away")
 _HUB_COUNTERS: Final = (
     "published",
     "offered",
@@ -152,7 +153,7 @@ class Node:
         self._bus = RedisBus(self._annex, addresses.redis_url) if addresses.redis_url else None
         name = new_id("node")
         self._broker: Broker = RedisBroker(self._bus, name) if self._bus else MemoryBroker()
-        limits = Limits(drain_s=settings.drain_seconds)
+        limits = limits_of(settings)
         self._hub = Hub(limits)
         # Who watches a sale is nobody's business: its members are told how many do.
         self._viewers = Presence(self._hub, self._broker, name="viewers", listed_max=0)
@@ -307,6 +308,7 @@ class Node:
             watch("bus", self._bus.statistics, counters=_BUS_COUNTERS)
         watch("broker", self._broker.statistics, counters=("published", "received", "dropped"))
         watch("socket", self._endpoint.statistics, counters=_SOCKET_COUNTERS)
+        watch("limits", self._endpoint.guard.statistics, counters=_LIMITS_COUNTERS)
         watch("access", self._endpoint.access.statistics, counters=_ACCESS_COUNTERS)
         watch("revocations", self._revocations.statistics, counters=("cut",))
         watch("longpoll", self._longpoll.statistics, counters=_LONGPOLL_COUNTERS)

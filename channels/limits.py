@@ -162,6 +162,11 @@ PRESENCE_NODES_MAX: Final = 256
 
 # Limits on clients -------------------------------------------------------------------------------
 
+# Topics of one connection and bytes of one message where their limits are not enforced: so many
+# that they are in nobody's way, and few enough for one client not to hurt a node.
+TOPICS_CEILING: Final = 1_024
+MESSAGE_BYTES_CEILING: Final = 1_048_576
+
 # What a client may send at once, in seconds of its rate: a page that connects says all it has to
 # say first, and joins all its topics.
 RATE_BURST_S: Final = 5.0

@@ -122,7 +122,7 @@ class LongPoll:
         """Answer a request, within the window and what other nodes take."""
         if asked.method not in {"GET", "POST", "OPTIONS"}:
             return unreadable()
-        guest = Guest(asked.address, asked.headers.get("host", ""), asked.headers)
+        guest = self._endpoint.reception.greet(asked.address, asked.headers)
         if not self._endpoint.reception.allows(guest):
             return status_only(FORBIDDEN)
         if asked.method == "OPTIONS":
@@ -184,7 +184,7 @@ class LongPoll:
         self._serial += 1
         spec = ChildSpec(
             id=f"session-{self._serial}",
-            start=partial(self._live, self._serial, guest, query),
+            start=partial(self._stay, self._serial, guest, query),
             restart=Restart.TEMPORARY,
             start_s=self._endpoint.around.limits.handshake_s,
             shutdown_s=BRUTAL,  # its time to end was the endpoint's drain
@@ -197,6 +197,12 @@ class LongPoll:
         if isinstance(begun, ConnectRefused):
             self._endpoint.turn_away(begun.status, guest.address)
         return begun
+
+    async def _stay(self, number: int, guest: Guest, query: str, life: Lifeline) -> None:
+        try:
+            await self._live(number, guest, query, life)
+        finally:
+            guest.leave()
 
     async def _live(self, number: int, guest: Guest, query: str, life: Lifeline) -> None:
         """One session, from reception to its end. Ready with its ticket, or a refusal."""

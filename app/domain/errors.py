@@ -28,6 +28,7 @@ class Code(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     CURSOR_UNKNOWN = "cursor_unknown"
     CURSOR_NOT_REACHED = "cursor_not_reached"
+    RATE_LIMITED = "rate_limited"
     BUSY = "busy"
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"
@@ -63,6 +64,7 @@ MEANINGS: Final = {
     ),
     Code.CURSOR_UNKNOWN: Meaning("The cursor is not of this event log.", False, 400),
     Code.CURSOR_NOT_REACHED: Meaning("The event log has not reached that cursor.", True, 409),
+    Code.RATE_LIMITED: Meaning("More than this client may; try again later.", True, 429),
     Code.BUSY: Meaning("Too much is under way; try again shortly.", True, 503),
     Code.UNAVAILABLE: Meaning("A part this needs is down; try again shortly.", True, 503),
     Code.INTERNAL: Meaning("A fault of ours; it was recorded.", True, 500),

@@ -1,12 +1,14 @@
 """Settings: every row's legal and illegal values, files for secrets, and a page that is current."""
 
 from dataclasses import fields
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from app.config import TABLE, Settings, markdown, read_settings
 from app.storage.errors import StartupError
+from channels.client_limits import Limit, LimitName, Mode
 from channels.origin import Origins, Pattern
 
 SECRET = "a secret of the tests, at least 32 bytes long"
@@ -40,6 +42,17 @@ LEGAL: dict[str, list[tuple[str, object]]] = {
     "AGIO_RESERVATION_SECONDS": [("1", 1), ("86400", 86400)],
     "AGIO_POOL_SIZE": [("2", 2), ("200", 200)],
     "AGIO_DRAIN_SECONDS": [("0", 0), ("300", 300)],
+    "AGIO_TRUSTED_PROXIES": [
+        ("10.0.0.0/8, ::1", (ip_network("10.0.0.0/8"), ip_network("::1/128"))),
+    ],
+    **{
+        f"AGIO_LIMIT_{name.upper()}": [
+            ("1024", Limit(1_024, Mode.ENFORCE)),
+            ("1024:dry_run", Limit(1_024, Mode.DRY_RUN)),
+            ("off", Limit()),
+        ]
+        for name in LimitName
+    },
 }
 
 ILLEGAL = {
@@ -55,6 +68,18 @@ ILLEGAL = {
     "AGIO_RESERVATION_SECONDS": ["0", "86401"],
     "AGIO_POOL_SIZE": ["1", "201"],
     "AGIO_DRAIN_SECONDS": ["301", "1e3"],
+    "AGIO_TRUSTED_PROXIES": ["10.0.0.1/8", "proxy", "10.0.0.1,", "*"],
+    **{
+        f"AGIO_LIMIT_{name.upper()}": [
+            "0",
+            "9999999999",
+            "1024:dry",
+            "dry_run",
+            "-1",
+            "off:dry_run",
+        ]
+        for name in LimitName
+    },
 }
 
 BY_NAME = {setting.name: setting for setting in TABLE}

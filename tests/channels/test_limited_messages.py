@@ -39,7 +39,9 @@ async def test_a_client_that_sends_too_often_is_answered_so(
         await client.assert_reply(await client.push("room:1", "echo", {"n": 2}), "ok", {"n": 2})
 
 
-async def test_a_heartbeat_and_a_leave_are_never_refused() -> None:
+async def test_a_heartbeat_and_a_leave_are_never_refused(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     """However much was said before."""
     limits = ClientLimits(messages=at_most(1), bytes=at_most(1))
     bounds = {"message_bytes": 60}
@@ -52,6 +54,7 @@ async def test_a_heartbeat_and_a_leave_are_never_refused() -> None:
         await client.assert_reply(await client.leave("room:1"), "ok")
         await client.assert_close("room:1")
         assert node.script.ended == [("room:1", "left")]
+        assert autojump_clock.current_time() < 1
 
 
 async def test_who_goes_on_is_cut_off(autojump_clock: trio.testing.MockClock) -> None:
@@ -71,7 +74,9 @@ async def test_who_goes_on_is_cut_off(autojump_clock: trio.testing.MockClock) ->
         assert node.node.endpoint.statistics().closed == {"excessive": 1}
 
 
-async def test_a_client_that_sends_too_much_is_answered_so() -> None:
+async def test_a_client_that_sends_too_much_is_answered_so(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     """Bytes count as messages do; a smaller message may still find room."""
     limits = ClientLimits(bytes=at_most(1_000))
     async with guarded(limits, message_bytes=4_000) as node, connect(node.node.endpoint) as client:
@@ -83,6 +88,7 @@ async def test_a_client_that_sends_too_much_is_answered_so() -> None:
         assert 0 < told["retry_after_ms"] < 2_000
         await client.assert_reply(await client.push("room:1", "echo"), "ok")
         assert node.refused() == {"bytes": 1}
+        assert autojump_clock.current_time() < 1
 
 
 @pytest.mark.parametrize("name", ["messages", "bytes"])
