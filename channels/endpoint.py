@@ -22,6 +22,7 @@ from channels.channel import Body
 from channels.client_limits import LimitName
 from channels.connection import Connection
 from channels.cursor import Cursor
+from channels.drain import send_away
 from channels.guard import Guard
 from channels.hub import Hub
 from channels.limits import HEAD_BYTES_MAX, RECEIVE_BYTES, Limits
@@ -31,7 +32,7 @@ from channels.reception import Reception, SocketHandler
 from channels.router import Router
 from channels.session import Opening, Session
 from channels.surroundings import Surroundings, Tally
-from channels.verdict import DRAINED, TOO_LARGE
+from channels.verdict import TOO_LARGE
 from channels.websocket import Wire
 
 _HEAD_END: Final = b"\r\n\r\n"
@@ -179,12 +180,12 @@ class Endpoint:
                 nursery.cancel_scope.cancel()
 
     async def drain(self) -> None:
-        """Send every client elsewhere, in batches, with 1012. Ends within `drain_s`."""
+        """Send every client elsewhere, with 1012 and a time to come back. Ends within `drain_s`."""
         self.reception.closed = True
         began = len(self._connections)
         try:
             with trio.move_on_after(self._limits.drain_s):
-                await self._close_in_batches()
+                await send_away(list(self._connections), self._limits, self._system.chance)
                 if self._connections:
                     self._empty = trio.Event()
                     await self._empty.wait()
@@ -245,18 +246,6 @@ class Endpoint:
             wire.feed(rest)
             return await opening.shake_hands(stream, head, wire, nursery)
         return None
-
-    async def _close_in_batches(self) -> None:
-        connections = list(self._connections)
-        size = self._limits.drain_batch
-        batches = -(-len(connections) // size)
-        # All batches are out by the middle of the time, so that the last one can still say goodbye.
-        interval = min(self._limits.drain_interval_s, self._limits.drain_s / 2 / max(batches, 1))
-        for begin in range(0, len(connections), size):
-            if begin:
-                await trio.sleep(interval)
-            for connection in connections[begin : begin + size]:
-                connection.end(DRAINED)
 
     def _forget(self, connection: Connection, address: str) -> None:
         del self._connections[connection]

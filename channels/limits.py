@@ -77,6 +77,11 @@ BUS_BATCH_MAX: Final = 512
 # A batch costs both threads some 0.1 ms, so this is a tenth of a core at most.
 BUS_GATHER_S: Final = 0.001
 
+# Clients that a drained node sends to the others in a second, and the shortest time over which they
+# come back, however few they are. A core takes some thousand who connect and join.
+DRAIN_RETURNS_A_SECOND: Final = 1_000
+DRAIN_WINDOW_MIN_S: Final = 1.0
+
 # How long a join waits for the bus to say that it listens. Beyond this the node goes on alone,
 # and the subscription follows when the bus is back.
 BUS_SUBSCRIBE_S: Final = 1.0
@@ -290,8 +295,8 @@ class Limits:
         renewal_s: between two new tokens of one client. Each is verified and has every channel ask
             whether the client may stay, which may cost a query each.
         drain_s: for closing every connection on shutdown.
-        drain_batch: connections closed at once when draining: they come back to other nodes
-            together, and this is what one node can take.
+        drain_batch: connections closed at once when draining: clients that do not heed when they
+            are told to come back come together, and this is what one node can take.
         drain_interval_s: between two batches.
         clients: what an operator allows clients.
         trusted_proxies: those whose `X-Forwarded-For` is believed.

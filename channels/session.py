@@ -134,7 +134,7 @@ class Session:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.connection.end_channels)
             if verdict.code is not None and not verdict.said:
-                await self._say_goodbye(verdict.code, verdict.reason)
+                await self._say_goodbye(verdict.code, verdict.told or verdict.reason)
             await self._wire.aclose()
         if self.connection.failure is not None:
             raise self.connection.failure

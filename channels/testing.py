@@ -151,6 +151,8 @@ class Client:
         """What the endpoint chose."""
         self.pongs: list[bytes] = []
         """Payloads of the pongs that came."""
+        self.close_reason = ""
+        """What the endpoint's close frame said beside the code."""
         self._protocol = WSConnection(ConnectionType.CLIENT)
         self._inbox: deque[Envelope] = deque()
         self._fragments: list[bytes] = []
@@ -329,6 +331,7 @@ class Client:
                 self._inbox.append(read(message))
         elif isinstance(event, CloseConnection):
             self._ended = ConnectionEnded(event.code)
+            self.close_reason = event.reason or ""
         elif isinstance(event, AcceptConnection):
             self._accepted, self.subprotocol = True, event.subprotocol
         elif isinstance(event, RejectConnection):

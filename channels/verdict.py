@@ -18,11 +18,13 @@ class Verdict:
         code: the close code that the client is told; None where nobody is there to hear it, or the
             client said goodbye itself.
         said: whoever read the offence has said it: nothing is left to say.
+        told: what the close frame says beside the code, where that is not the reason.
     """
 
     reason: str
     code: int | None = None
     said: bool = False
+    told: str = ""
 
 
 # From the endpoint, for many at once.

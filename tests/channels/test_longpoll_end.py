@@ -1,5 +1,7 @@
 """What a client that does not poll misses, and how sessions end."""
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
@@ -130,12 +132,12 @@ async def test_a_kicked_client_is_told_by_its_channel(poller: Poller, node: Node
 
 
 async def test_draining_sends_pollers_elsewhere(poller: Poller, node: Node, told: Told) -> None:
-    """With those of any transport; nobody begins here meanwhile."""
+    """With those of any transport, and told when to come back; nobody begins here meanwhile."""
     await poller.join(TOPIC)
-    statuses: list[int] = []
+    heard: list[Any] = []
 
     async def poll() -> None:
-        statuses.append((await poller.get())["status"])
+        heard.extend(await poller.poll())
 
     async with connect(node.endpoint, token="bob") as other, trio.open_nursery() as nursery:
         await other.heartbeat()
@@ -147,7 +149,7 @@ async def test_draining_sends_pollers_elsewhere(poller: Poller, node: Node, told
         body = await poller.get()
         assert (body["status"], body["token"]) == (410, None)
         assert await other.assert_ended() == 1012
-    assert statuses == [410]
+    assert [message[2:4] for message in heard] == [["phoenix", "drain"]]
     assert node.endpoint.statistics().closed == {"drained": 2}
     assert ("socket.drained", {"connections": 2, "left": 0}) in told
 
