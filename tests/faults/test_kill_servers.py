@@ -41,6 +41,10 @@ async def test_servers_come_back_beneath_a_node_that_goes_on(state_path: Path) -
             starts = node.starts_since(mark)
             assert due == Counter({each: starts[each] for each in due})
             # These go and come with PostgreSQL.
-            assert starts.keys() - due.keys() <= {"events/feed", "events/relay"}
+            assert starts.keys() - due.keys() <= {
+                "events/feed",
+                "events/relay",
+                "events/revocations",
+            }
             assert 1 == watcher.connections
             nursery.cancel_scope.cancel()
