@@ -160,6 +160,10 @@ class Member:
         self.news.tell()
 
 
+# A node that has no room for a connection says so in words, before it has read anything.
+FULL: Final = {"code": "full", "retryable": True}
+
+
 async def buy(http: Http, key: str) -> dict[str, Any]:
     """What one request for a purchase is answered; `LOST` where it is not."""
     order = {
@@ -173,6 +177,8 @@ async def buy(http: Http, key: str) -> dict[str, Any]:
     except Lost:
         return LOST
     assert answer.status != 500, f"a fault: {answer.body!r}"
+    if answer.status == 503 and not answer.body.startswith(b"{"):
+        return FULL
     told: dict[str, Any] = answer.json()
     return told
 
