@@ -318,6 +318,13 @@ BUS_SILENCE_S: Final = 5.0
 BUS_BACKOFF_FIRST_S: Final = 0.1
 BUS_BACKOFF_CEILING_S: Final = 2.0
 
+# How long it is remembered how far a topic's history went: who comes back within a week, having
+# missed nothing, is told so, and need not reload.
+HISTORY_HEAD_S: Final = 7 * 86_400.0
+
+# The connections that append to histories and read them, and room for those being replaced.
+HISTORY_CONNECTIONS_MAX: Final = 4
+
 # How long closing a connection may take.
 BUS_CLOSE_S: Final = 0.5
 

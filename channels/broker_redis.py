@@ -29,6 +29,13 @@ _TOPIC: Final = "agio:topic:"
 _RAW: Final = "agio:raw:"
 # Between a node's name and the message. No node's name holds it.
 _SEPARATOR: Final = b" "
+# Before a message that is of no node, so that every node hears it.
+EVERYONE: Final = b"*" + _SEPARATOR
+
+
+def topic_channel(topic: str) -> str:
+    """The bus channel on which a topic's messages travel."""
+    return _TOPIC + topic
 
 
 class RedisBroker:
@@ -42,6 +49,7 @@ class RedisBroker:
             node: the name of this node, like no other's; without spaces.
         """
         assert node, "a node has a name"
+        assert node != "*", "no node is everyone"
         assert " " not in node, f"{node!r}: a node's name has no spaces"
         self._bus = bus
         self._mark = node.encode() + _SEPARATOR

@@ -175,6 +175,18 @@ TABLE: Final = (
     _event("bus.connected", "info", "place", "Redis is there, or is back."),
     # History
     _event(
+        "history.lost",
+        "warning",
+        "place reason",
+        "Redis is away: nothing is published on topics with history, and nobody joins them.",
+    ),
+    _event(
+        "history.connected",
+        "info",
+        "place",
+        "The histories can be reached, or can be reached again.",
+    ),
+    _event(
         "history.reloaded",
         "warning",
         "topics",
