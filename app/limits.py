@@ -278,6 +278,20 @@ VALKEY_MEMORY_BYTES: Final = 256 * 1024 * 1024
 # many over one socket gets this far, at some 10 KB each, before it is told to wait.
 CHECKOUTS_A_CHANNEL_MAX: Final = 256
 
+# Characters of one message in a sale's chat: what is read while a sale goes on.
+CHAT_TEXT_MAX: Final = 500
+
+# Messages that one client says in a second, and at once: a person's pace, so that nobody fills the
+# history, which all share.
+CHAT_PER_S: Final = 0.5
+CHAT_AT_ONCE: Final = 5
+
+# What is kept of a chat: what a newcomer reads at most, and for as long as it means something. A
+# message of 500 characters has at most some 2 KB.
+CHAT_HISTORY_SIZE: Final = 100
+CHAT_HISTORY_S: Final = 3_600.0
+CHAT_HISTORY_BYTES: Final = 262_144
+
 # Seconds that a join of a sale waits for the database. The client gives up after 10, and is better
 # told before that.
 JOIN_S: Final = 8.0

@@ -5,12 +5,13 @@
     `- node (rest for one)
        |- storage         rest for one: the annex, and on it the drivers
        |  |- annex
-       |  `- drivers      one for one: database, bus
+       |  `- drivers      one for one: database, bus, history
        |- schema
        `- service (one for one)
           |- broker, hub
           |- reader       reads the clients' sockets
           |- viewers      who watches, on all nodes
+          |- histories    topics whose members miss nothing: appends, heals, compares
           |- events       one for one, patient: feed, relay, revocations; they need PostgreSQL
           |- transactions one virtual actor for each live transaction
           |- recovery     finds purchases that nobody drives

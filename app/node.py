@@ -30,7 +30,7 @@ from app.http.hypercorn_server import HttpServer
 from app.http.listener import SOCKET_PATH, Bind, Listener
 from app.http.local_listener import LocalListener
 from app.http.readiness import Readiness
-from app.http.router import Route
+from app.http.router import Route as HttpRoute
 from app.http.router import Router as HttpRouter
 from app.http.services import Services
 from app.http.table import LOCAL_ROUTES, ROUTES
@@ -43,23 +43,27 @@ from app.payments.test_gateway import TestGateway
 from app.sales.service import Sales
 from app.socket.audience import Audience
 from app.socket.bench_channel import BenchChannel
+from app.socket.chat_channel import HISTORY as CHAT_HISTORY
+from app.socket.chat_channel import ChatChannel
 from app.socket.connect import TokenHandler
 from app.socket.limits import limits_of
 from app.socket.sale_channel import SaleChannel
 from app.storage import Annex, Database
 from app.storage.redis import RedisBus
+from app.storage.redis_history import RedisHistory
 from app.telemetry import Telemetry
 from app.transactions.service import Transactions
 from app.workers.berth import Berth
 from app.workers.siblings import Siblings
 from channels.broker import Broker, MemoryBroker
 from channels.broker_redis import RedisBroker
-from channels.channel import ChannelFactory
 from channels.endpoint import Endpoint
+from channels.history import MemoryHistory
 from channels.hub import Hub
 from channels.longpoll import LongPoll
 from channels.presence import Presence
-from channels.router import Router
+from channels.recovery import Recovery
+from channels.router import Route, RouteLike, Router
 
 # Parts of a node are few and each stands for many: more crashes than these in a minute are no
 # accident, and an orchestrator is better at starting over.
@@ -92,6 +96,16 @@ _HUB_COUNTERS: Final = (
     "overflows",
 )
 _ACCESS_COUNTERS: Final = ("renewed", "refused", "warned", "kicked", "unread")
+_HISTORIES_COUNTERS: Final = (
+    "appended",
+    "refused",
+    "given",
+    "healed",
+    "gaps",
+    "reloads",
+    "checked",
+    "reads",
+)
 _FEED_COUNTERS: Final = ("looked", "late", "applied", "healed", "batches_unread")
 _PRESENCE_COUNTERS: Final = ("told", "listed", "asked", "expired", "dropped")
 _BUS_COUNTERS: Final = ("published", "received", "dropped", "connections_lost")
@@ -153,8 +167,13 @@ class Node:
         self._bus = RedisBus(self._annex, addresses.redis_url) if addresses.redis_url else None
         name = new_id("node")
         self._broker: Broker = RedisBroker(self._bus, name) if self._bus else MemoryBroker()
+        url = addresses.redis_url
+        self._history = RedisHistory(self._annex, url) if url else None
         limits = limits_of(settings)
         self._hub = Hub(limits)
+        self._histories = Recovery(
+            self._history or MemoryHistory(), self._hub, name, sign=self._sign_of_loss
+        )
         # Who watches a sale is nobody's business: its members are told how many do.
         self._viewers = Presence(self._hub, self._broker, name="viewers", listed_max=0)
         self._feed = Feed(self._database, self._broker, self._hub)
@@ -179,6 +198,7 @@ class Node:
             limits,
             system=system,
         )
+        self._endpoint.publishing.attach(self._histories)
         self._revocations.attach(self._endpoint.access.cut)
         key = tokens.key_for("long polling")
         self._longpoll = LongPoll(self._endpoint, node=name, key=key)
@@ -213,6 +233,8 @@ class Node:
         drivers = [ChildSpec("database", self._database.run)]
         if self._bus is not None:
             drivers.append(ChildSpec("bus", self._bus.run))
+        if self._history is not None:
+            drivers.append(ChildSpec("history", self._history.run))
         children = [
             ChildSpec("annex", self._annex.run),
             Supervisor("drivers", drivers, intensity=TREE).as_child(),
@@ -231,6 +253,7 @@ class Node:
             ChildSpec("hub", self._hub.run),
             ChildSpec("reader", self._endpoint.reader.run),
             ChildSpec("viewers", self._viewers.run),
+            ChildSpec("histories", self._histories.run),
             Supervisor("events", patient, intensity=_PATIENT).as_child(),
             self._transactions.actors.as_child(),
             ChildSpec("recovery", self._transactions.run, backoff=_AGAIN),
@@ -243,7 +266,10 @@ class Node:
         return Supervisor("service", children, intensity=TREE)
 
     def _topics(self) -> Router:
-        routes: list[tuple[str, ChannelFactory]] = [("sale:*", self._sale_channel)]
+        routes: list[RouteLike] = [
+            ("sale:*", self._sale_channel),
+            Route("chat:*", lambda: ChatChannel(self._sales), history=CHAT_HISTORY),
+        ]
         if self._settings.bench_rooms:
             routes.append(("bench:*", BenchChannel))
         return Router(routes, path=SOCKET_PATH, origins=self._settings.origins)
@@ -281,11 +307,18 @@ class Node:
             emit=self._emit,
         )
 
-    def _http(self, routes: Sequence[Route], services: Services) -> HttpServer:
+    def _http(self, routes: Sequence[HttpRoute], services: Services) -> HttpServer:
         """What answers requests by these routes."""
         observe = self._metrics.observe_request
         router = HttpRouter(routes, services, emit=self._emit, observe=observe)
         return HttpServer(quart_app(router), self._emit, drain_s=self._settings.drain_seconds)
+
+    def _sign_of_loss(self) -> object:
+        """What changes when the bus may have lost something, or is there again."""
+        if self._bus is None:
+            return None
+        now = self._bus.statistics()
+        return now.connected, now.connections_lost, now.dropped
 
     async def _schema(self, life: Lifeline) -> None:
         """Prepare the database; the child then only stands for it being prepared."""
@@ -314,6 +347,7 @@ class Node:
         watch("longpoll", self._longpoll.statistics, counters=_LONGPOLL_COUNTERS)
         watch("hub", self._hub.statistics, counters=_HUB_COUNTERS)
         watch("viewers", self._viewers.statistics, counters=_PRESENCE_COUNTERS)
+        watch("histories", self._histories.statistics, counters=_HISTORIES_COUNTERS)
         watch("feed", self._feed.statistics, counters=_FEED_COUNTERS)
         watch("relay", self._relay.statistics, counters=("published",))
         watch("listener", self._listener.statistics, counters=_LISTENER_COUNTERS)

@@ -62,9 +62,9 @@ BOTH = frozenset({"http", "socket"})
 
 LOG = "events/feed events/relay events/revocations"
 SERVICE = f"""node/service service/broker service/hub service/reader service/viewers
-    service/events {LOG} service/transactions service/recovery service/checkouts
+    service/histories service/events {LOG} service/transactions service/recovery service/checkouts
     service/connections service/longpoll longpoll/sessions longpoll/relayed service/listener"""
-DRIVERS = "storage/drivers drivers/database drivers/bus"
+DRIVERS = "storage/drivers drivers/database drivers/bus drivers/history"
 STORAGE = f"node/storage storage/annex {DRIVERS}"
 NODE = f"agio/node {STORAGE} node/schema {SERVICE}"
 
@@ -73,10 +73,12 @@ PARTS = [
     Part("storage/drivers", DRIVERS, LOG, repeats=BOTH),
     Part("storage/drivers/database", "drivers/database", LOG, repeats=BOTH),
     Part("storage/drivers/bus", "drivers/bus"),
+    Part("storage/drivers/history", "drivers/history"),
     Part("service/broker", "service/broker"),
     Part("service/hub", "service/hub"),
     Part("service/reader", "service/reader"),
     Part("service/viewers", "service/viewers"),
+    Part("service/histories", "service/histories"),
     Part("service/events", f"service/events {LOG}"),
     Part("service/events/feed", "events/feed"),
     Part("service/events/relay", "events/relay"),
