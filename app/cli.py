@@ -28,13 +28,11 @@ from app.http.address import local_url
 from app.identity.model import Role
 from app.identity.tokens import Tokens
 from app.inspect.client import TreeClient, read_place
+from app.inspect.limits import INSPECT_EVERY_MAX_S, INSPECT_EVERY_MIN_S, INSPECT_TOKEN_S
 from app.inspect.live import watch
 from app.inspect.picture import render
 from app.inspect.terminal import Terminal
 from app.limits import (
-    INSPECT_EVERY_MAX_S,
-    INSPECT_EVERY_MIN_S,
-    INSPECT_TOKEN_S,
     TITLE_MAX,
     TREE_CHILDREN_MAX,
     TREE_CHILDREN_USUAL,

@@ -365,25 +365,6 @@ TREE_PLACES_MAX: Final = 1_000
 # Characters of a place's path: names of five generations, each with an idempotency key in it.
 TREE_PATH_MAX: Final = 2_048
 
-# Seconds that a node has to answer `agio inspect`: it answers in milliseconds, unless it is stuck.
-INSPECT_ANSWER_S: Final = 5.0
-
-# Bytes of such an answer: ten times what the places of one can take. A longer one is not Agio's.
-INSPECT_ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
-
-# Characters of a refusal that a terminal is shown: two lines of it.
-INSPECT_REASON_MAX: Final = 200
-
-# Seconds that a change stays marked in the live picture: long enough to be seen, whatever the rate.
-INSPECT_MARK_S: Final = 5.0
-
-# Seconds that a token made for one look is valid: clocks of two machines may differ by minutes.
-INSPECT_TOKEN_S: Final = 3_600
-
-# Seconds between two pictures, at least and at most: below it is a flicker, above it a report.
-INSPECT_EVERY_MIN_S: Final = 0.1
-INSPECT_EVERY_MAX_S: Final = 3_600.0
-
 # Processes ----------------------------------------------------------------------------------------
 
 # Bytes of one line between processes of ours. The longest is a load test's result: a count for each

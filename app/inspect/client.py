@@ -18,9 +18,9 @@ import trio
 
 from app.http.problem import Problem
 from app.http.schemas import TreeAnswer
+from app.inspect.limits import INSPECT_ANSWER_BYTES_MAX, INSPECT_ANSWER_S, INSPECT_REASON_MAX
 from app.inspect.model import Snapshot
 from app.inspect.picture import plain
-from app.limits import INSPECT_ANSWER_BYTES_MAX, INSPECT_ANSWER_S, INSPECT_REASON_MAX
 from app.storage.errors import StartupError
 
 _PATH: Final = "/v1/operations/tree"

@@ -14,10 +14,10 @@ from typing import Final
 import trio
 
 from app.inspect.client import InspectError
+from app.inspect.limits import INSPECT_MARK_S
 from app.inspect.model import Snapshot
 from app.inspect.picture import age, render
 from app.inspect.terminal import Terminal
-from app.limits import INSPECT_MARK_S
 
 Fetch = Callable[[], Awaitable[tuple[Snapshot, bytes]]]
 
