@@ -37,6 +37,11 @@ LAST_WORD_S: Final = 0.5
 # Sockets read between two laps of the node's loop: a millisecond or two of messages.
 READS_A_TURN: Final = 256
 
+# Clients whose own task is woken in such a turn, for what takes a wait: nearly always a goodbye,
+# which takes a task some thirty steps. When a thousand leave at once, this many at a time keep a
+# lap of the loop at some ten milliseconds.
+WAKES_A_TURN: Final = 8
+
 # Channels of one connection that gave way to others and have not ended yet. A join waits for the
 # end of all of its topic before it, so a burst costs its square: this many take milliseconds.
 ENDING_MAX: Final = 100

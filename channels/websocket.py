@@ -121,8 +121,8 @@ class Wire:
             raise self._failure
         return self._found.popleft()
 
-    def _read(self) -> None:
-        """For the reader: there is something to read, and this must not raise."""
+    def _read(self) -> bool:
+        """For the reader: read what there is, without raising. Tells whether it woke a task."""
         assert self._descriptor is not None, "only sockets are watched"
         try:
             data = os.read(self._descriptor, RECEIVE_BYTES)
@@ -131,10 +131,10 @@ class Wire:
                 self._lane.feed(data)
                 passed = self._lane.walk(self._lift)
                 if not passed:
-                    return
+                    return False
                 data = passed
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
         except Exception as error:  # noqa: BLE001 - raised again by the task that runs the connection
@@ -142,6 +142,7 @@ class Wire:
         self._found.append(data)
         self._reader.remove(self._descriptor)
         self._attention.set()
+        return True
 
     async def _receive(self) -> bytes:
         """What the client sent; straight from the socket, where there is one."""

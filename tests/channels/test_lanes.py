@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import AsyncIterator
+from functools import partial
+from itertools import pairwise
 
 import pytest
 import trio
@@ -10,7 +12,7 @@ from wsproto.events import CloseConnection, Ping, Pong, TextMessage
 
 from actors import ChildSpec, Lifeline, running
 from actors.testing import PlannedCrash, crash
-from channels.limits import Limits
+from channels.limits import WAKES_A_TURN, Limits
 from channels.reader import Reader
 from channels.testing import Node, Streams, connect, serving
 from tests.channels.rooms import Hot
@@ -119,7 +121,12 @@ async def test_a_reader_that_crashes_reads_on_in_its_next_life() -> None:
     async with running(ChildSpec("reader", reader.run)) as system, ours, theirs:
         assert isinstance(theirs, trio.SocketStream)
         descriptor = theirs.socket.fileno()
-        reader.add(descriptor, lambda: heard.append(os.read(descriptor, 10)))
+
+        def read() -> bool:
+            heard.append(os.read(descriptor, 10))
+            return False
+
+        reader.add(descriptor, read)
         await ours.send_all(b"1")
         await trio.testing.wait_all_tasks_blocked()
         crash(system, "root/reader", PlannedCrash())
@@ -131,6 +138,30 @@ async def test_a_reader_that_crashes_reads_on_in_its_next_life() -> None:
         await ours.send_all(b"3")
         await trio.testing.wait_all_tasks_blocked()
         assert heard == [b"1", b"2"]
+
+
+async def test_few_tasks_are_woken_between_two_laps() -> None:
+    """Thousands who leave at once do not keep the others waiting; each has its turn."""
+    reader, woken, laps = Reader(), 0, [0]
+    pairs = [trio.socket.socketpair() for _ in range(10 * WAKES_A_TURN)]
+
+    def leave(descriptor: int) -> bool:
+        nonlocal woken
+        woken += 1
+        reader.remove(descriptor)
+        return True
+
+    async with running(ChildSpec("reader", reader.run)):
+        for ours, theirs in pairs:
+            reader.add(theirs.fileno(), partial(leave, theirs.fileno()))
+            ours.close()
+        while woken < len(pairs):
+            await trio.lowlevel.checkpoint()
+            laps.append(woken)
+    # The two tasks run in any order within a lap, so there may be two turns between two looks.
+    assert max(after - before for before, after in pairwise(laps)) <= 2 * WAKES_A_TURN
+    for _, theirs in pairs:
+        theirs.close()
 
 
 async def test_without_epoll_everybody_reads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
