@@ -4,15 +4,17 @@ The map, from the bottom. Words: `errors`, `events`, `limits`, `restart_state` a
 Messages: `trace`, `mailbox`, `mailbox_statistics`, `keep_latest`, `call`, `quarantine`. Time:
 `timer_wheel`, which is pure, and `timers`. What a tree shares: `system`. Supervision: `spec` (what
 a supervisor and a child tell each other), `child` (one life of one child), `slot`, `supervision`
-and `supervisor` (who restarts whom, in order), `keeper` and `dynamic`, `partitioned`, `root` (the
-top of a tree). Actors: `ref` (how others reach one), `belongings`, `actor` (what an application
-writes), `address`, `host` (what runs it), `registry`, `groups`, `virtual`. For tests: `testing`,
-`seeded`, `step_watch`.
+and `supervisor` (who restarts whom, in order), `keeper` and `dynamic`, `brood` (without a task of
+its own), `partitioned`, `root` (the top of a tree). Actors: `ref` (how others reach one),
+`belongings`, `actor` (what an application writes), `address`, `host` (what runs it), `registry`,
+`groups`, `virtual`. For tests: `testing`, `seeded`, `step_watch`.
 """
 
 from actors.actor import Actor as Actor
 from actors.belongings import Belonging as Belonging
+from actors.brood import Brood as Brood
 from actors.call import Reply as Reply
+from actors.child import Child as Child
 from actors.dynamic import DynamicStatistics as DynamicStatistics
 from actors.dynamic import DynamicSupervisor as DynamicSupervisor
 from actors.errors import ActorDown as ActorDown

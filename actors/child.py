@@ -81,6 +81,12 @@ class Child(Lifeline):
         return self.ended or self.is_ready
 
     @property
+    def in_peace(self) -> bool:
+        """Whether it ended by itself, or as asked and in time, and not by an error."""
+        forced = self.was_cancelled or self._scope.cancelled_caught
+        return self.ended and not forced and self.error is None and self.escalation is None
+
+    @property
     def state(self) -> str:
         """One word: starting, running, stopping or ended."""
         return "ended" if self.ended else super().state

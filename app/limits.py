@@ -392,3 +392,12 @@ SIBLING_ANSWER_S: Final = 2.0
 
 # Bytes of such an answer: metrics of one process are some 100 KB, a tree is bounded anyway.
 SIBLING_ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
+
+# Tokens whose signature is remembered: those of the clients that come back at once when another
+# node stops, at half a kilobyte each. Their times, and whether they are revoked, are always asked.
+TOKENS_KNOWN_MAX: Final = 10_000
+
+# When the garbage collector looks for cycles: after so many new objects, and at older ones so much
+# more seldom. Connections are many long-lived objects, and with Python's own thresholds a fifth of
+# the time of a connect went into looking through all that are there already.
+GC_THRESHOLDS: Final = (20_000, 50, 100)

@@ -38,6 +38,7 @@ Stopping goes backwards through the tree: first the port, at last PostgreSQL. A 
 `STOP_MARGIN_S` after the clients' time to leave, cuts whatever is still there.
 """
 
+import gc
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -64,7 +65,7 @@ from app.demo.store import load_demo
 from app.http.address import local_url
 from app.http.listener import Bind, check_free
 from app.identity.tokens import Tokens
-from app.limits import EMBEDDED_CONNECTIONS, STOP_MARGIN_S, WORKER_SPARE_S
+from app.limits import EMBEDDED_CONNECTIONS, GC_THRESHOLDS, STOP_MARGIN_S, WORKER_SPARE_S
 from app.node import TREE, Addresses, Node
 from app.once import DATABASE_URL, reason_of, with_database
 from app.storage import Database
@@ -110,6 +111,7 @@ async def serve(
     Raises:
         StartupError: it could not start, or gave up, for the reason its one line gives.
     """
+    gc.set_threshold(*GC_THRESHOLDS)
     if berth is None:
         check_free(Bind(settings.host, settings.port))
     with ExitStack() as stack:

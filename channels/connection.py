@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 
 import trio
 
-from actors import ActorDown, DynamicSupervisor, Lifeline, StartFailed
+from actors import Brood, Child, Lifeline
 from channels.allowance import Allowance
 from channels.channel import CRASHED, KICKED, LEFT, REPLACED, Body, Reply
 from channels.client import Ended
@@ -69,7 +69,7 @@ class Connection:
             assigns: who it is, as the application's `connect` said.
             form: how it is written to.
             outbox: where what it is sent goes.
-            nursery: where its channels' supervisor runs, and what a join has to wait for.
+            nursery: where its channels run, and what a join has to wait for.
             around: what it shares.
             life: the client's, of which the channels are a part.
         """
@@ -95,9 +95,12 @@ class Connection:
         self._serial = 0
         self._offences = 0
         self._allowance = Allowance(around.guard, around.limits.message_bytes)
-        self._supervisor = DynamicSupervisor("channels", max_children=self._hosts_max)
-        self._life = life.part("channels")
-        self._gone = trio.Event()
+        self._channels = Brood(
+            life.part("channels"),
+            nursery,
+            max_children=self._hosts_max,
+            on_gone=self._channel_gone,
+        )
         self.stay = around.access.admit(self)
 
     @property
@@ -107,21 +110,15 @@ class Connection:
 
     # For the transport.
 
-    async def run_channels(self) -> None:
-        """Supervise the channels until `end_channels`."""
-        try:
-            await self._supervisor.run(self._life)
-        except Exception as error:  # noqa: BLE001 - raised again by the task that runs the connection
-            self.fail(error)
-        finally:
-            self._gone.set()
-            for membership in list(self._hosts):
-                self._around.guard.end_join(membership.turn)
-
     async def end_channels(self) -> None:
         """End every channel, each with its time to say goodbye."""
-        self._life.request_stop()
-        await self._gone.wait()
+        await self._channels.stop()
+
+    def leave(self) -> None:
+        """The client is gone: it waits for no turn to join any more, and is nobody's to cut off."""
+        self.stay.end()
+        for membership in self._hosts:
+            self._around.guard.end_join(membership.turn)
 
     def receive(self, data: bytes | str, opcode: int) -> None:
         """Act on one message of the client. A bug of ours ends the connection, not the caller.
@@ -210,6 +207,18 @@ class Connection:
         held = self._state.answered(membership)
         self._close_replaced(membership)
         self._take_all(held)
+
+    def _channel_gone(self, child: Child) -> None:
+        """A channel's actor is gone, however it came to its end."""
+        for host in self._hosts.values():
+            if host.id == child.name:
+                break
+        else:
+            return
+        try:
+            host.finish(crashed=not child.in_peace)
+        except Exception as error:  # noqa: BLE001 - raised again by the task that runs the connection
+            self.fail(error)
 
     def channel_ended(self, membership: Membership, ended: Ended) -> None:
         """A channel is gone. Say so, unless the client knows or nobody is there to hear it."""
@@ -354,29 +363,28 @@ class Connection:
 
     def _go_on(self, host: ChannelHost, before: Sequence[ChannelHost]) -> None:
         """It is the join's turn."""
-        if self._gone.is_set():
-            host.finish(crashed=False)  # nobody is there any more, and no nursery may be
+        if before and self.verdict is None:
+            self._nursery.start_soon(self._start_after, before, host)
         else:
-            self._nursery.start_soon(self._start, host, before)
+            self._start(host)
 
-    async def _start(self, host: ChannelHost, before: Sequence[ChannelHost]) -> None:
-        """Run a channel, after those of its topic that gave way to it are gone."""
+    async def _start_after(self, before: Sequence[ChannelHost], host: ChannelHost) -> None:
+        """Run a channel when those of its topic that gave way to it are gone."""
         for gone in before:
-            await self._supervisor.terminate_child(gone.id)
+            await self._channels.terminate_child(gone.id)
+        self._start(host)
+
+    def _start(self, host: ChannelHost) -> None:
         if host.reason is not None or self.verdict is not None:
             host.finish(crashed=False)  # it is not wanted any more, and was never there
-            return
-        try:
-            await self._supervisor.start_child(host.child())
-        except (StartFailed, ActorDown):
-            return  # told already; or the connection is ending
-        host.ask_to_join()
+        else:
+            self._channels.start_child_nowait(host.child())
 
     def _retire(self, membership: Membership, reason: str) -> None:
         """End a channel out of turn, and by force if it takes too long."""
         host = self._hosts[membership]
         host.abandon(reason)
-        self._nursery.start_soon(self._supervisor.terminate_child, host.id)
+        self._nursery.start_soon(self._channels.terminate_child, host.id)
 
     _acts: ClassVar[Mapping[Act, Callable[["Connection", Envelope, Membership | None], None]]] = {
         Act.BEAT: _beat,

@@ -226,7 +226,7 @@ class Endpoint:
         try:
             yield
         finally:
-            connection.stay.end()
+            connection.leave()
             self._forget(connection, address)
 
     async def _open(

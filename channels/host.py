@@ -11,15 +11,13 @@ subscriptions are gone.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
 import trio
 
-from actors import Actor, ChildSpec, Lifeline, MailboxFull, Overflow, Restart, actor_child
+from actors import Actor, ChildSpec, MailboxFull, Overflow, Restart, actor_child
 from actors import Reply as CallReply
-from actors.spec import Start
 from channels.channel import (
     CLOSED,
     CRASHED,
@@ -133,19 +131,14 @@ class ChannelHost(Actor[HostMessage]):
 
     def child(self) -> ChildSpec:
         """What a supervisor needs to run it. It lives once."""
-        spec = actor_child(
+        return actor_child(
             self.id,
             lambda: self,
             restart=Restart.TEMPORARY,
             shutdown_s=self._client.limits.terminate_s,
         )
-        return replace(spec, start=partial(_live, spec.start, self))
 
     # For the connection.
-
-    def ask_to_join(self) -> None:
-        """Begin the join; the answer goes to the client by itself."""
-        self.ref.cast(_Join())
 
     def deliver(self, push: Envelope) -> None:
         """Take a push, in its turn. Without room it is refused as busy."""
@@ -209,8 +202,9 @@ class ChannelHost(Actor[HostMessage]):
     # The actor.
 
     async def started(self) -> None:
-        """Make the channel. A factory that fails is a join that crashed."""
+        """Make the channel, and begin the join. A factory that fails is a join that crashed."""
         self._channel = self._route.make()
+        self.ref.cast(_Join())
 
     async def handle(self, message: HostMessage, reply: CallReply) -> None:
         """Act on one message."""
@@ -247,13 +241,19 @@ class ChannelHost(Actor[HostMessage]):
         if self.reason is not None:  # abandoned before it began
             self.stop()
             return
-        with trio.CancelScope() as self._join_scope, trio.fail_after(self._client.limits.join_s):
+        with trio.move_on_after(self._client.limits.join_s) as self._join_scope:
             await self._seat.take()
             self._recheck_due = False  # it is the present identity that is asked about
             self._conclude_join(await self._ask())
         if self._join_scope.cancelled_caught:
-            self.stop()
+            self._give_up_join()
         self._join_scope = None
+
+    def _give_up_join(self) -> None:
+        """The join was cancelled: it took too long, or nobody waits for it any more."""
+        if self.reason is None:
+            raise trio.TooSlowError
+        self.stop()
 
     async def _ask(self) -> object:
         """The channel's decision, completed by what the topic's history has to say."""
@@ -347,13 +347,3 @@ class ChannelHost(Actor[HostMessage]):
 
     def _illegal(self, method: str, legal: tuple[type, ...], result: object) -> IllegalResult:
         return IllegalResult(f"{type(self._channel).__name__}.{method}", legal, result)
-
-
-async def _live(start: Start, host: ChannelHost, life: Lifeline) -> None:
-    """The actor's life, and word of its end however it came."""
-    crashed = True
-    try:
-        await start(life)
-        crashed = False
-    finally:
-        host.finish(crashed=crashed)

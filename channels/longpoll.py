@@ -219,7 +219,6 @@ class LongPoll:
         async with trio.open_nursery() as nursery:
             form = longpoll_form(asked.serializer)
             connection = Connection(assigns, form, session.outbox, nursery, around, life)
-            nursery.start_soon(connection.run_channels)
             with self._endpoint.attend(connection, guest.address):
                 self._sessions[number] = session
                 try:

@@ -90,8 +90,6 @@ class Opening:
         assert isinstance(upgrade, Upgrade), "who asks for something sent a request"
         form = websocket_form(asked.serializer)
         connection = Connection(assigns, form, wire.outbox, nursery, self._around, self._life)
-        # It begins while the answer is written, so it is there when the first join comes.
-        nursery.start_soon(connection.run_channels)
         await stream.send_all(accept_answer(upgrade.key, asked.subprotocol))
         return Session(connection, wire, nursery)
 

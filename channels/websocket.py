@@ -17,7 +17,6 @@ that can be done with it is to close it.
 """
 
 import os
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -66,7 +65,7 @@ class Wire:
         self._nursery = nursery
         self._reader = reader
         self._attention = Wakeup()
-        self._found: deque[bytes] = deque()  # by the reader, for `passed`: one at most
+        self._found: bytes | None = None  # by the reader, for `passed`
         self._failure: Exception | None = None  # a bug of ours that was met in the reader's task
         self._torn = False
         self._closed = False
@@ -108,18 +107,18 @@ class Wire:
 
     async def _watched(self, descriptor: int) -> bytes:
         """As `passed`, when all that was read was walked."""
-        self._found.clear()
         self._check_open()
         self._reader.add(descriptor, self._read)
         try:
-            while not self._found:
+            while (found := self._found) is None:
                 await self._attention.wait()
         finally:
             if not self._closed:
                 self._reader.remove(descriptor)
         if self._failure is not None:
             raise self._failure
-        return self._found.popleft()
+        self._found = None
+        return found
 
     def _read(self) -> bool:
         """For the reader: read what there is, without raising. Tells whether it woke a task."""
@@ -139,7 +138,7 @@ class Wire:
             data = b""
         except Exception as error:  # noqa: BLE001 - raised again by the task that runs the connection
             self._failure, data = error, b""
-        self._found.append(data)
+        self._found = data
         self._reader.remove(self._descriptor)
         self._attention.set()
         return True

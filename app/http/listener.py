@@ -31,7 +31,6 @@ from actors import (
     Emit,
     Lifeline,
     Restart,
-    StartFailed,
     TooManyChildren,
 )
 from app.domain.errors import Code, Refusal
@@ -191,9 +190,9 @@ class Listener:
             self._emit("listener.starved", {"error": error})
             await trio.sleep(ACCEPT_REST_S)
         else:
-            await self._admit(accepted)
+            self._admit(accepted)
 
-    async def _admit(self, accepted: trio.socket.SocketType) -> None:
+    def _admit(self, accepted: trio.socket.SocketType) -> None:
         """Make the connection a child, or close it."""
         stream = trio.SocketStream(
             accepted
@@ -206,15 +205,12 @@ class Listener:
             shutdown_s=0,  # its time to end was the listener's drain
         )
         try:
-            await self._connections.start_child(spec)
-        except (TooManyChildren, ActorDown, StartFailed):  # full; or their supervisor has ended
+            self._connections.start_child_nowait(spec)
+        except (TooManyChildren, ActorDown):  # full; or their supervisor has ended
             self._refused += 1
             self._emit("connection.refused", {"refused": self._refused})
             _send_at_once(accepted, _FULL)
             accepted.close()
-        except BaseException:
-            accepted.close()
-            raise
         else:
             self._accepted += 1
 

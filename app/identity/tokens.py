@@ -20,6 +20,7 @@ import jwt
 from app.domain.errors import Code, Refusal
 from app.domain.names import is_id, is_person
 from app.identity.model import LEEWAY_SECONDS, Identity, Role
+from app.limits import TOKENS_KNOWN_MAX
 
 ALGORITHM: Final = "HS256"
 TYPE: Final = "at+jwt"
@@ -66,6 +67,7 @@ class Tokens:
             raise ValueError(f"a token secret has at least {SECRET_BYTES_MIN} bytes")
         self._key = key
         self._now = now
+        self._known: dict[bytes, Mapping[str, Any]] = {}  # by the hash of the token
 
     def __repr__(self) -> str:
         return f"<Tokens {ALGORITHM} {TYPE}>"
@@ -98,7 +100,7 @@ class Tokens:
 
     def verify(self, token: str) -> Identity | Refusal:
         """The identity that `token` proves, or the refusal `unauthorized`."""
-        claims = self._signed_claims(token)
+        claims = self._known_claims(token)
         identity = None if claims is None else _identity(claims, int(self._now()))
         if identity is None:
             return _INVALID
@@ -106,12 +108,26 @@ class Tokens:
             return EXPIRED
         return identity
 
+    def _known_claims(self, token: str) -> Mapping[str, Any] | None:
+        """As `_signed_claims`, remembered: clients that come back show what they showed before."""
+        if len(token) > TOKEN_CHARACTERS_MAX:
+            return None
+        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        claims = self._known.get(digest)
+        if claims is None:
+            claims = self._signed_claims(token)
+            if claims is not None:
+                if len(self._known) >= TOKENS_KNOWN_MAX:
+                    del self._known[next(iter(self._known))]
+                self._known[digest] = claims
+        return claims
+
     def _signed_claims(self, token: str) -> Mapping[str, Any] | None:
         """The claims, once the shape, the header and the signature are ours; else None.
 
         Times are left to `_identity`, which reads them on our clock and stricter.
         """
-        if len(token) > TOKEN_CHARACTERS_MAX or not _COMPACT.fullmatch(token):
+        if not _COMPACT.fullmatch(token):
             return None
         try:
             decoded = jwt.decode_complete(

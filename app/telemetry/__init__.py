@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self, TextIO
 
 from app.telemetry.events import BY_NAME
-from app.telemetry.log import configure, write_line
+from app.telemetry.log import configure, is_written, write_line
 from app.telemetry.metrics import Metrics
 from app.telemetry.sink import Sink
 
@@ -28,17 +28,19 @@ class Telemetry:
         metrics: its numbers.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, level: str) -> None:
         self.metrics: Final = Metrics()
         self.metrics.watch("log", sink.statistics, counters=["lost"])
         self._sink = sink
+        self._level = level
 
     def emit(self, name: str, fields: Mapping[str, object]) -> None:
         """Count and log one event of the table. Never blocks."""
         event = BY_NAME.get(name)
         assert event is not None, f"{name} is not in the table of events"
         self.metrics.count_event(name)
-        write_line(event.level, name, fields)
+        if is_written(event.level, self._level):  # a line that is not written should cost nothing
+            write_line(event.level, name, fields)
         if name == _STARTED:
             self._sink.open()
 
@@ -65,4 +67,4 @@ def start_telemetry(
     sink = configure(level, stream or sys.stderr, worker=worker)
     if level == "debug":
         sink.open()
-    return Telemetry(sink)
+    return Telemetry(sink, level)

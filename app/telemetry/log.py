@@ -61,6 +61,11 @@ def configure(level: str, stream: TextIO, *, worker: int | None = None) -> Sink:
     return sink
 
 
+def is_written(level: str, least: str) -> bool:
+    """Whether lines of a level are, where `least` is the least serious that is told."""
+    return _LEVELS[level] >= _LEVELS[least]
+
+
 def write_line(level: str, event: str, fields: Mapping[str, object]) -> None:
     """Log one line."""
     structlog.get_logger().log(_LEVELS[level], event, **{_rename(k): v for k, v in fields.items()})

@@ -31,7 +31,7 @@ class Row:
     Attributes:
         what: the row of the table.
         sent: frames, in order; all of them are in before anything is looked at.
-        got: frames, in order.
+        got: frames, in order, or in any where they concern several topics.
         joined: whether `room:1` was joined with "1" before, and that was answered.
     """
 
@@ -66,8 +66,8 @@ ROWS = [
         "a join of one topic too many",
         ['["5","5","room:2","phx_join",{}]', '["6","6","room:3","phx_join",{}]'],
         [
-            f'["6","6","room:3","phx_reply",{TOO_MANY}]',
             '["5","5","room:2","phx_reply",{"status":"ok","response":{}}]',
+            f'["6","6","room:3","phx_reply",{TOO_MANY}]',
         ],
     ),
     Row("a join that is granted", [JOIN], [JOINED], joined=False),
@@ -227,5 +227,8 @@ async def test_each_row_holds(client: Client, version: str | None, row: Row) -> 
         (each.join_ref, each.ref, each.topic, each.event, each.payload)
         for each in await client.received()
     ]
-    assert got == [arrived(frame, spoken) for frame in row.got]
+    expected = [arrived(frame, spoken) for frame in row.got]
+    if len({topic for _, _, topic, _, _ in expected}) > 1:  # joins run side by side
+        got, expected = sorted(got, key=repr), sorted(expected, key=repr)
+    assert got == expected
     await client.heartbeat()

@@ -69,7 +69,7 @@ class Telling(Telemetry):
     """A node's telemetry that also keeps every event."""
 
     def __init__(self) -> None:
-        super().__init__(configure("error", io.StringIO()))
+        super().__init__(configure("error", io.StringIO()), "debug")
         self.told: list[tuple[str, Mapping[str, object]]] = []
         self.news = News()
 

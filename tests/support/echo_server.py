@@ -48,7 +48,6 @@ class _EchoOpening(Opening):
         upgrade = read_upgrade(head)
         assert isinstance(upgrade, Upgrade), "suites know how to connect"
         echo = Echo(None, WEBSOCKET, wire.outbox, nursery, self._around, self._life)
-        nursery.start_soon(echo.run_channels)
         await stream.send_all(accept_answer(upgrade.key, None))
         return Session(echo, wire, nursery)
 
