@@ -23,7 +23,9 @@ from typing import Any, Final
 
 import trio
 
-from app.limits import EMBEDDED_POLL_S
+from app.storage.limits import (
+    EMBEDDED_POLL_S,
+)
 
 _PR_SET_PDEATHSIG: Final = 1
 

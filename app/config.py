@@ -17,9 +17,14 @@ from urllib.parse import urlsplit
 from app import limit_settings
 from app.identity.tokens import SECRET_BYTES_MIN
 from app.limit_settings import DEFAULTS
-from app.limits import POSTGRES_POOL_SIZE, RESERVATION_S
+from app.limits import (
+    RESERVATION_S,
+)
 from app.setting import PREFIX, Setting
 from app.storage.errors import StartupError
+from app.storage.limits import (
+    POSTGRES_POOL_SIZE,
+)
 from channels.client_address import Network
 from channels.client_limits import Limit
 from channels.origin import Origins, parse_origins

@@ -65,7 +65,11 @@ from app.demo.store import load_demo
 from app.http.address import local_url
 from app.http.listener import Bind, check_free
 from app.identity.tokens import Tokens
-from app.limits import EMBEDDED_CONNECTIONS, GC_THRESHOLDS, STOP_MARGIN_S, WORKER_SPARE_S
+from app.limits import (
+    GC_THRESHOLDS,
+    STOP_MARGIN_S,
+    WORKER_SPARE_S,
+)
 from app.node import TREE, Addresses, Node
 from app.once import DATABASE_URL, reason_of, with_database
 from app.storage import Database
@@ -77,6 +81,9 @@ from app.storage.embedded import (
     read_kept,
 )
 from app.storage.errors import StartupError
+from app.storage.limits import (
+    EMBEDDED_CONNECTIONS,
+)
 from app.storage.migrations import check_schema, migrate
 from app.telemetry import Telemetry
 from app.workers.berth import Berth

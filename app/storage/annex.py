@@ -41,8 +41,13 @@ import trio
 import uvloop
 
 from actors import Lifeline
-from app.limits import ANNEX_CANCEL_AGAIN_S, ANNEX_POSTS_MAX, ANNEX_START_S, ANNEX_STOP_S
 from app.storage.errors import AnnexDown
+from app.storage.limits import (
+    ANNEX_CANCEL_AGAIN_S,
+    ANNEX_POSTS_MAX,
+    ANNEX_START_S,
+    ANNEX_STOP_S,
+)
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -27,7 +27,10 @@ import asyncpg
 import trio
 
 from actors import Lifeline
-from app.limits import (
+from app.storage.annex import Annex, end_with_annex
+from app.storage.connections import ReadConnection, SessionConnection, WriteConnection
+from app.storage.errors import AnnexDown, StorageDown
+from app.storage.limits import (
     POSTGRES_ANSWER_LATER_S,
     POSTGRES_CLOSE_S,
     POSTGRES_CONNECT_S,
@@ -38,9 +41,6 @@ from app.limits import (
     WRITE_ATTEMPTS_MAX,
     WRITE_RETRY_S,
 )
-from app.storage.annex import Annex, end_with_annex
-from app.storage.connections import ReadConnection, SessionConnection, WriteConnection
-from app.storage.errors import AnnexDown, StorageDown
 from app.storage.place import place_of
 from app.storage.pool import Connection, Pool
 

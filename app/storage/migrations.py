@@ -19,10 +19,14 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from app.limits import MIGRATION_LOCK_S, MIGRATION_RUN_S, MIGRATION_TURN_S
 from app.storage.connections import ReadConnection, SessionConnection
 from app.storage.database import Database
 from app.storage.errors import MigrationRefused
+from app.storage.limits import (
+    MIGRATION_LOCK_S,
+    MIGRATION_RUN_S,
+    MIGRATION_TURN_S,
+)
 from app.storage.named_sql import load_queries
 
 _SQL: Final = load_queries("app.storage")

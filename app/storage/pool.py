@@ -16,8 +16,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from app.limits import POSTGRES_ACQUIRE_S, POSTGRES_CLOSE_S, POSTGRES_IDLE_S
 from app.storage.errors import StorageDown
+from app.storage.limits import (
+    POSTGRES_ACQUIRE_S,
+    POSTGRES_CLOSE_S,
+    POSTGRES_IDLE_S,
+)
 
 Connection: TypeAlias = Any
 """An `asyncpg.Connection`; the driver ships no types."""

@@ -22,9 +22,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from actors import Emit, Lifeline, drop_event
-from app.limits import BUS_CONNECTIONS_MAX, BUS_INBOX_MAX, BUS_SUBSCRIPTIONS_MAX
 from app.storage.annex import Annex, end_with_annex
 from app.storage.errors import AnnexDown
+from app.storage.limits import (
+    BUS_CONNECTIONS_MAX,
+    BUS_INBOX_MAX,
+    BUS_SUBSCRIPTIONS_MAX,
+)
 from app.storage.place import place_of
 from app.storage.redis_link import DOWN, Hooks, OneServer, Way
 from channels.broker import BusMessage, OnBusChange, OnBusMessage, ignore_change

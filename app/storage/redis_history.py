@@ -32,9 +32,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from actors import Emit, Lifeline, drop_event
-from app.limits import BUS_ANSWER_S, HISTORY_CONNECTIONS_MAX, HISTORY_HEAD_S
 from app.storage.annex import Annex, end_with_annex
 from app.storage.errors import AnnexDown
+from app.storage.limits import (
+    BUS_ANSWER_S,
+    HISTORY_CONNECTIONS_MAX,
+    HISTORY_HEAD_S,
+)
 from app.storage.place import place_of
 from channels.broker_redis import EVERYONE, topic_channel
 from channels.cursor import Cursor, parse_cursor

@@ -24,7 +24,7 @@ from typing import Final, NoReturn, Protocol, TypeAlias
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from app.limits import (
+from app.storage.limits import (
     BUS_ANSWER_S,
     BUS_BACKOFF_CEILING_S,
     BUS_BACKOFF_FIRST_S,

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from app.limits import BUS_FRAME_BYTES_MAX
+from app.storage.limits import (
+    BUS_FRAME_BYTES_MAX,
+)
 from channels.broker import BusMessage
 
 _END: Final = b"\r\n"

@@ -23,7 +23,11 @@ from typing import Final
 import trio
 
 from actors import Lifeline
-from app.limits import (
+from app.storage.embedded.binaries import find_package, runnable
+from app.storage.embedded.server_process import ServerProcess
+from app.storage.embedded.state_folder import StateFolder
+from app.storage.errors import StartupError
+from app.storage.limits import (
     EMBEDDED_CONNECTIONS_MAX,
     EMBEDDED_INIT_S,
     EMBEDDED_POLL_S,
@@ -32,10 +36,6 @@ from app.limits import (
     EMBEDDED_START_TRIES_MAX,
     EMBEDDED_STOP_S,
 )
-from app.storage.embedded.binaries import find_package, runnable
-from app.storage.embedded.server_process import ServerProcess
-from app.storage.embedded.state_folder import StateFolder
-from app.storage.errors import StartupError
 from app.storage.named_sql import load_queries
 
 _SQL: Final = load_queries("app.storage.embedded")

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from app.limits import EMBEDDED_PROBE_S
 from app.storage.errors import StartupError
+from app.storage.limits import (
+    EMBEDDED_PROBE_S,
+)
 
 _UNPRIVILEGED: Final = "nobody"
 

