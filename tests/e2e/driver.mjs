@@ -6,10 +6,10 @@
 // {socket: "open" | "closed"} and {topic, joined} tell of the connection. An ArrayBuffer is written
 // as {bytes: <base64>}, both ways. Nothing here knows what the server should do: the Python tests
 // decide.
-import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
+import { client, cut, transportOf } from "./transports.mjs";
 
-const { Socket } = createRequire(import.meta.url)(process.argv[2] ?? "phoenix");
+const { Socket } = client;
 
 const written = (_name, value) =>
   value instanceof ArrayBuffer ? { bytes: Buffer.from(value).toString("base64") } : value;
@@ -17,25 +17,16 @@ const say = (line) => process.stdout.write(JSON.stringify(line, written) + "\n")
 const read = (payload) =>
   payload.bytes === undefined ? payload : Uint8Array.from(Buffer.from(payload.bytes, "base64")).buffer;
 
-// Keeps the browser's own WebSocket, and a handle on the one in use, so that a test can cut it.
-let live = null;
-class Cuttable extends WebSocket {
-  constructor(...args) {
-    super(...args);
-    live = this;
-  }
-}
-
 let socket = null;
 const renewals = new Map(); // ref -> id
 const channels = new Map(); // topic -> {channel, view, cursor}
 
 // Where `tokens` are given, each connection takes the next of them, and the last one for good.
-function connect({ url, token, tokens, subprotocol, options }) {
+function connect({ url, token, tokens, subprotocol, transport, options }) {
   const next = () => (tokens.length > 1 ? tokens.shift() : tokens[0]);
   const params = tokens ? () => ({ token: next() }) : { token };
   const auth = subprotocol ? { authToken: token } : { params };
-  socket = new Socket(url, { ...auth, transport: Cuttable, ...options });
+  socket = new Socket(url, { ...auth, transport: transportOf(transport), ...options });
   socket.onMessage(({ topic, event, payload, ref }) => {
     if (topic !== "phoenix") return;
     if (event !== "phx_reply") say({ event, topic, payload });
@@ -140,9 +131,7 @@ const commands = {
     say({ id, ok: { view, cursor, seen, joins } });
   },
   cut: ({ id }) => {
-    // As a network that vanishes: the client is told of nothing but an abnormal closure.
-    const victim = live;
-    victim.close(3001, "cut by the test");
+    cut();
     say({ id, ok: null });
   },
   disconnect: ({ id }) => socket.disconnect(() => say({ id, ok: null })),

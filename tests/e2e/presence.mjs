@@ -4,26 +4,17 @@
 // or {id, error} answers a command; {joined: key} and {left: key} are what `onJoin` and `onLeave`
 // are called with for a key that is new or gone; {there: {key: metas}, refs} is the list after each
 // `onSync`; {counted} is a large topic's.
-import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
+import { client, cut, transportOf } from "./transports.mjs";
 
-const { Presence, Socket } = createRequire(import.meta.url)(process.argv[2] ?? "phoenix");
+const { Presence, Socket } = client;
 
 const say = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
-// Keeps a handle on the connection in use, so that a test can cut it.
-let live = null;
-class Cuttable extends WebSocket {
-  constructor(...args) {
-    super(...args);
-    live = this;
-  }
-}
-
 let channel = null;
 
-function join({ id, url, token, topic, params }) {
-  const socket = new Socket(url, { params: { token }, transport: Cuttable });
+function join({ id, url, token, transport, topic, params }) {
+  const socket = new Socket(url, { params: { token }, transport: transportOf(transport) });
   socket.connect();
   channel = socket.channel(topic, params);
   const presence = new Presence(channel);
@@ -52,7 +43,7 @@ const commands = {
       .receive("error", (response) => say({ id, error: response })),
   leave: ({ id }) => channel.leave().receive("ok", () => say({ id, ok: null })),
   cut: ({ id }) => {
-    live.close(3001, "cut by the test");
+    cut();
     say({ id, ok: null });
   },
 };

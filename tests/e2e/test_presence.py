@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from channels.testing import PATIENCE_S
 from tests.channels.attendance import TOPIC, Attended, attended
 from tests.e2e.node import NodeClient, node_client
 from tests.e2e.server import AgioServer, agio_server, token
+from tests.e2e.sockets import listening
 
 pytestmark = pytest.mark.slow
 
@@ -27,24 +27,31 @@ def package(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.fixture(params=["websocket", "longpoll"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """What the client comes over."""
+    name: str = request.param
+    return name
+
+
 @asynccontextmanager
-async def listening(
+async def serving(
     wire: MemoryWire, name: str, **options: int
 ) -> AsyncIterator[tuple[Attended, str]]:
     """A node among others, and where clients connect; killed at the end."""
     broker = RedisBroker(MemoryBus(wire), name)
-    async with attended(broker, **options) as here, trio.open_nursery() as nursery:
-        serve = partial(here.node.endpoint.serve, head=b"")
-        (listener,) = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
-        yield here, f"ws://127.0.0.1:{listener.socket.getsockname()[1]}/socket"
-        nursery.cancel_scope.cancel()
+    async with attended(broker, **options) as here, listening(here.node, name) as url:
+        yield here, url
 
 
 @asynccontextmanager
-async def member(url: str, name: str, package: str) -> AsyncIterator[NodeClient]:
+async def member(
+    url: str, name: str, package: str, transport: str = "websocket"
+) -> AsyncIterator[NodeClient]:
     """A client that has joined under its name."""
     async with node_client(package, driver="presence.mjs") as client:
-        await client.do("join", url=url, token=name, topic=TOPIC, params={})
+        to = {"url": url, "token": name, "transport": transport}
+        await client.do("join", **to, topic=TOPIC, params={})
         yield client
 
 
@@ -78,11 +85,11 @@ async def until_there(people: dict[str, int], *clients: NodeClient) -> list[str]
     return refs
 
 
-async def test_the_clients_presence_sees_who_is_there(package: str) -> None:
+async def test_the_clients_presence_sees_who_is_there(package: str, transport: str) -> None:
     """People come, with several devices, change, and go: all see the same, and nobody flickers."""
     async with (
-        listening(MemoryWire(), "a") as (_, url),
-        member(url, "ann", package) as phone,
+        serving(MemoryWire(), "a") as (_, url),
+        member(url, "ann", package, transport) as phone,
         member(url, "ann", package) as laptop,
     ):
         async with member(url, "bob", package) as bob:
@@ -100,7 +107,7 @@ async def test_the_clients_presence_sees_who_is_there(package: str) -> None:
 
 async def test_a_client_that_was_cut_off_sees_who_is_there_now(package: str) -> None:
     """It comes back with one new meta, and has the people who came, not those who went."""
-    async with listening(MemoryWire(), "a") as (_, url), member(url, "ann", package) as ann:
+    async with serving(MemoryWire(), "a") as (_, url), member(url, "ann", package) as ann:
         async with member(url, "bob", package) as bob:
             await until_there({"ann": 1, "bob": 1}, ann, bob)
             await ann.do("cut")
@@ -111,7 +118,7 @@ async def test_a_client_that_was_cut_off_sees_who_is_there_now(package: str) -> 
 async def test_a_crowd_is_counted_and_listed_again(package: str) -> None:
     """Past the bound clients are told a number; the list replaces theirs when it comes back."""
     async with (
-        listening(MemoryWire(), "a", listed_max=2) as (_, url),
+        serving(MemoryWire(), "a", listed_max=2) as (_, url),
         member(url, "ann", package) as ann,
     ):
         async with member(url, "bob", package), member(url, "cid", package) as cid:

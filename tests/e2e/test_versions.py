@@ -2,9 +2,7 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from channels.router import Route, RouteLike, Router
 from channels.testing import Node, serving
 from tests.channels.rooms import Hot, Script
 from tests.e2e.node import NodeClient, Refused, node_client
+from tests.e2e.sockets import NoWebSockets, listening
 
 pytestmark = [pytest.mark.slow]
 
@@ -36,20 +35,11 @@ def script() -> Script:
     return Script()
 
 
-@asynccontextmanager
-async def listening(node: Node) -> AsyncIterator[str]:
-    """The node's endpoint on a port; the address is what a client is given."""
-
-    async def serve(stream: trio.SocketStream) -> None:
-        try:
-            await node.endpoint.serve(stream, b"")
-        except* RuntimeError:
-            pass  # the bug that a test asked for
-
-    async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
-        yield f"ws://127.0.0.1:{listeners[0].socket.getsockname()[1]}/socket"
-        nursery.cancel_scope.cancel()
+@pytest.fixture(params=["websocket", "longpoll"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """What the client comes over."""
+    name: str = request.param
+    return name
 
 
 class Buggy(Router):
@@ -72,10 +62,11 @@ async def node(script: Script) -> AsyncIterator[Node]:
 
 
 @pytest.fixture
-async def client(node: Node, package: str) -> AsyncIterator[NodeClient]:
+async def client(node: Node, package: str, transport: str) -> AsyncIterator[NodeClient]:
     """A client of that version, connected."""
     async with listening(node) as url, node_client(package) as client:
-        await client.do("connect", url=url, token="ann", options={"heartbeatIntervalMs": 200})
+        options = {"heartbeatIntervalMs": 200}
+        await client.do("connect", url=url, token="ann", transport=transport, options=options)
         yield client
 
 
@@ -122,6 +113,7 @@ async def test_broadcasts_and_pushes_arrive(client: NodeClient, node: Node) -> N
     assert whispered["payload"] == {"a": 3}
 
 
+@pytest.mark.parametrize("transport", ["websocket"])
 @pytest.mark.parametrize("topic", [TOPIC, "hot:1"])
 async def test_bytes_go_both_ways(client: NodeClient, topic: str) -> None:
     """An ArrayBuffer out is one in: as reply, as broadcast, as push."""
@@ -134,6 +126,17 @@ async def test_bytes_go_both_ways(client: NodeClient, topic: str) -> None:
         await client.do("push", topic=topic, event="whisper", payload=BYTES)
         (whispered,) = await client.wait_for(1, event="whisper")
         assert whispered["payload"] == BYTES
+
+
+async def test_bytes_go_up(client: NodeClient, node: Node, package: str) -> None:
+    """Over any transport; they come down over WebSocket alone, and others are told nothing."""
+    await join(client)
+    async with listening(node, "b") as url, node_client(package) as other:
+        await other.do("connect", url=url, token="bob")
+        await join(other)
+        await client.do("cast", topic=TOPIC, event="shout", payload=BYTES)
+        (heard,) = await other.wait_for(1, event="shout")
+    assert b64decode(heard["payload"]["bytes"]) == DATA
 
 
 async def test_a_crashed_channel_is_joined_again(client: NodeClient, script: Script) -> None:
@@ -178,6 +181,7 @@ async def test_a_second_join_replaces_the_first(client: NodeClient, node: Node) 
     assert node.endpoint.statistics().channels == 1
 
 
+@pytest.mark.parametrize("transport", ["websocket"])  # who polls sends none
 async def test_heartbeats_pass_a_slow_join(client: NodeClient, node: Node, script: Script) -> None:
     """A client whose heartbeat is not answered within its interval would cut the connection."""
     script.joins[TOPIC] = trio.Event()
@@ -233,9 +237,13 @@ async def test_a_client_that_was_cut_off_recovers(
 
 @pytest.mark.parametrize("code", [1001, 1011, 1012])
 async def test_a_client_comes_back_whatever_it_is_told(
-    client: NodeClient, node: Node, code: int
+    client: NodeClient, node: Node, package: str, transport: str, code: int
 ) -> None:
-    """Sent away, by a bug, or elsewhere: none is the code after which older clients stay away."""
+    """Sent away, by a bug, or elsewhere: none is the code after which older clients stay away.
+
+    Who polls is told that the session is gone, by its poll or by its POST, whichever ends first; to
+    a client before 1.8 both are a failure.
+    """
     await join(client)
     if code == 1001:
         node.endpoint.disconnect("ann")
@@ -243,18 +251,42 @@ async def test_a_client_comes_back_whatever_it_is_told(
         await node.endpoint.drain()
     else:
         await client.do("join", topic="bug", params={})
-    await client.wait_for(1, socket="closed", code=code)
-    await client.wait_for(2, topic=TOPIC, joined=True)
+    (closed, *_) = await client.wait_for(1, socket="closed")
+    if transport == "websocket":
+        assert closed["code"] == code
+    elif package in {"phoenix-1.6", "phoenix-1.7"}:
+        assert closed["code"] == 1011
+    else:
+        assert closed["code"] in ({3410, 1011} if code == 1011 else {3410})
+    await client.wait_for(2, socket="open")
     if code == 1011:
         return  # it joins that topic again, and again
+    await client.wait_for(2, topic=TOPIC, joined=True)
     assert await client.do("push", topic=TOPIC, event="echo", payload={"a": 1}) == {"a": 1}
 
 
-async def test_a_token_comes_by_subprotocol(node: Node) -> None:
-    """Of the clients that can do that."""
+async def test_a_token_comes_beside_the_url(node: Node, transport: str) -> None:
+    """As a subprotocol or in a header, of the clients that can do that."""
     for package in ("phoenix-1.8.12", "phoenix"):
         async with listening(node) as url, node_client(package) as client:
-            await client.do("connect", url=url, token="ann?>", subprotocol=True)
+            await client.do(
+                "connect", url=url, token="ann?>", subprotocol=True, transport=transport
+            )
             await join(client)
             node.endpoint.kick(TOPIC, "ann?>")
             await client.wait_for(1, topic=TOPIC, left=True)
+
+
+@pytest.mark.parametrize("package", ["phoenix-1.7", "phoenix-1.8.12", "phoenix"])
+async def test_a_client_whose_websocket_does_not_get_through_polls(
+    node: Node, package: str
+) -> None:
+    """By itself, where it was told that it may."""
+    async with (
+        listening(node, endpoint=NoWebSockets()) as url,
+        node_client(package) as client,
+    ):
+        options = {"longPollFallbackMs": 500}
+        await client.do("connect", url=url, token="ann", options=options)
+        await join(client)
+        assert await client.do("push", topic=TOPIC, event="echo", payload={"a": 1}) == {"a": 1}
