@@ -9,7 +9,7 @@ from tests.channels.rooms import Script
 from tests.channels.tickets import Tickets
 from tests.e2e.node import NodeClient, Refused, node_client
 from tests.e2e.server import AgioServer, agio_server, client, token
-from tests.e2e.test_versions import listening
+from tests.e2e.sockets import listening
 
 pytestmark = [pytest.mark.slow]
 

@@ -5,7 +5,7 @@ import pytest
 from channels.testing import serving
 from tests.channels.rooms import Script
 from tests.e2e.node import node_client
-from tests.e2e.test_versions import listening
+from tests.e2e.sockets import listening
 
 pytestmark = [pytest.mark.slow]
 

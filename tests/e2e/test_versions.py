@@ -239,11 +239,7 @@ async def test_a_client_that_was_cut_off_recovers(
 async def test_a_client_comes_back_whatever_it_is_told(
     client: NodeClient, node: Node, package: str, transport: str, code: int
 ) -> None:
-    """Sent away, by a bug, or elsewhere: none is the code after which older clients stay away.
-
-    Who polls is told that the session is gone, by its poll or by its POST, whichever ends first; to
-    a client before 1.8 both are a failure.
-    """
+    """Sent away, by a bug, or elsewhere: none is the code after which older clients stay away."""
     await join(client)
     if code == 1001:
         node.endpoint.disconnect("ann")
@@ -252,6 +248,8 @@ async def test_a_client_comes_back_whatever_it_is_told(
     else:
         await client.do("join", topic="bug", params={})
     (closed, *_) = await client.wait_for(1, socket="closed")
+    # Who polls is told that the session is gone, by its poll or by its POST, whichever ends first;
+    # to a client before 1.8 both are a failure.
     if transport == "websocket":
         assert closed["code"] == code
     elif package in {"phoenix-1.6", "phoenix-1.7"}:
