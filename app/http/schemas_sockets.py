@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from app.domain.errors import Code, Refusal
+from app.domain.errors import Code
 from app.domain.names import EVENT_PATTERN, TOPIC_PATTERN
-from app.http.schemas import Moment, Name
+from app.http.schemas import Moment, Name, WireCursor
 from app.limits import MESSAGES_A_REQUEST_MAX
 
 Session = Annotated[
@@ -82,9 +82,11 @@ class MessageAnswer(msgspec.Struct):
 
     Attributes:
         everywhere: false where the other nodes cannot be reached, and only this one's were.
+        cursor: its place, where the topic keeps a history.
     """
 
     everywhere: bool
+    cursor: WireCursor | None
 
 
 class MessageOutcome(msgspec.Struct, omit_defaults=True):
@@ -92,22 +94,17 @@ class MessageOutcome(msgspec.Struct, omit_defaults=True):
 
     Attributes:
         status: that of the answer, had it been sent alone.
+        cursor: its place, where it was sent and the topic keeps a history.
         code: why it was not sent.
         message: the same, for a person.
         retryable: whether the same may succeed later.
     """
 
     status: int
+    cursor: WireCursor | None = None
     code: Code | None = None
     message: str | None = None
     retryable: bool | None = None
-
-    @classmethod
-    def of(cls, refusal: Refusal | None) -> "MessageOutcome":
-        """The outcome of an event that was refused for this, or sent."""
-        if refusal is None:
-            return cls(202)
-        return cls(refusal.status, refusal.code, refusal.message, refusal.retryable)
 
 
 class MessagesAnswer(msgspec.Struct):

@@ -19,6 +19,7 @@ from app.http.schemas_sockets import (
     SentAwayAnswer,
 )
 from app.http.services import Services
+from app.socket.audience import Sent
 from app.socket.messages import NewMessage
 
 
@@ -27,9 +28,10 @@ async def send_message(services: Services, request: Request) -> Response:
     decode_query(request, NoQuery)
     asked = decode_body(request, MessageToTopic)
     message = NewMessage(request.params["topic"], asked.event, asked.payload)
-    (refusal,) = granted(await services.audience.tell(request.identity, [message]))
-    _check(refusal)
-    return reply(MessageAnswer(services.audience.everywhere), status=202)
+    (told,) = granted(await services.audience.tell(request.identity, [message]))
+    cursor = granted(told).cursor
+    answer = MessageAnswer(services.audience.everywhere, None if cursor is None else str(cursor))
+    return reply(answer, status=202)
 
 
 async def send_messages(services: Services, request: Request) -> Response:
@@ -37,8 +39,8 @@ async def send_messages(services: Services, request: Request) -> Response:
     decode_query(request, NoQuery)
     asked = decode_body(request, NewMessages).messages
     messages = [NewMessage(each.topic, each.event, each.payload) for each in asked]
-    refusals = granted(await services.audience.tell(request.identity, messages))
-    items = [MessageOutcome.of(refusal) for refusal in refusals]
+    told = granted(await services.audience.tell(request.identity, messages))
+    items = [_outcome(each) for each in told]
     return reply(MessagesAnswer(items, services.audience.everywhere))
 
 
@@ -56,6 +58,12 @@ async def disconnect(services: Services, request: Request) -> Response:
     asked = decode_body(request, Disconnect)
     _check(services.audience.disconnect(request.identity, asked.person))
     return reply(SentAwayAnswer(services.audience.everywhere), status=202)
+
+
+def _outcome(told: Sent | Refusal) -> MessageOutcome:
+    if isinstance(told, Refusal):
+        return MessageOutcome(told.status, None, told.code, told.message, told.retryable)
+    return MessageOutcome(202, None if told.cursor is None else str(told.cursor))
 
 
 def _check(refusal: Refusal | None) -> None:

@@ -9,9 +9,10 @@ node that was asked, and the answer says so.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.domain.errors import Refusal
+from app.domain.errors import Code, Refusal
 from app.identity.model import Identity
 from app.sales.service import Sales
 from app.socket.messages import (
@@ -24,19 +25,32 @@ from app.socket.messages import (
     sale_of,
 )
 from channels.broker import Broker
+from channels.cursor import Cursor
+from channels.errors import HistoryDown
 
 
 class Sockets(Protocol):
     """The connections of all nodes: the endpoint."""
 
-    def broadcast(self, topic: str, event: str, payload: Any) -> None:
-        """Send a volatile event to the members of a topic."""
+    async def publish(self, topic: str, event: str, payload: Any) -> Cursor | None:
+        """Send an event to the members of a topic; its place, where the topic keeps a history."""
 
     def kick(self, topic: str, who: str) -> None:
         """End a client's membership of a topic."""
 
     def disconnect(self, who: str) -> None:
         """Close a client's connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message was sent.
+
+    Attributes:
+        cursor: its place, where the topic keeps a history.
+    """
+
+    cursor: Cursor | None
 
 
 class Audience:
@@ -63,12 +77,13 @@ class Audience:
 
     async def tell(
         self, identity: Identity, messages: Sequence[NewMessage]
-    ) -> Refusal | list[Refusal | None]:
+    ) -> Refusal | list[Sent | Refusal]:
         """Send messages, each to its topic, in order. For sellers and operators.
 
         Returns:
-            Why none may be sent; or for each message why it was not: invalid_request, too_large,
-            or not_found for a topic that the caller may not see; None where it was.
+            Why none may be sent; or for each message that it was sent, or why it was not:
+            invalid_request, too_large, not_found for a topic that the caller may not see,
+            unavailable where the topic's history cannot be reached.
 
         Raises:
             StorageDown: PostgreSQL cannot be reached; nothing was sent.
@@ -77,7 +92,7 @@ class Audience:
         if refusal:
             return refusal
         seen = await self._seen(identity, (message.topic for message in messages))
-        return [self._tell(message, seen) for message in messages]
+        return [await self._tell(message, seen) for message in messages]
 
     async def kick(self, identity: Identity, topic: str, person: str) -> Refusal | None:
         """End a person's membership of a topic. For operators; not_found as with `tell`."""
@@ -96,13 +111,16 @@ class Audience:
             self._sockets.disconnect(identity.namesake(person))
         return refusal
 
-    def _tell(self, message: NewMessage, seen: frozenset[str]) -> Refusal | None:
+    async def _tell(self, message: NewMessage, seen: frozenset[str]) -> Sent | Refusal:
         refusal = refuse_message(message)
         if refusal is None and message.topic not in seen:
             refusal = NO_TOPIC
-        if refusal is None:
-            self._sockets.broadcast(message.topic, message.event, message.payload)
-        return refusal
+        if refusal is not None:
+            return refusal
+        try:
+            return Sent(await self._sockets.publish(message.topic, message.event, message.payload))
+        except HistoryDown:
+            return Refusal(Code.UNAVAILABLE)
 
     async def _seen(self, identity: Identity, topics: Iterable[str]) -> frozenset[str]:
         """Those of these topics that the caller may see."""

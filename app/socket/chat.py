@@ -16,7 +16,9 @@ from channels.channel import Message
 SAID: Final = "message"
 REMOVED: Final = "removed"
 
-_TOPIC: Final = "chat:"
+CHAT: Final = "chat:"
+"""What the topic of a chat begins with."""
+
 # What joins several signs into one picture, as that of a family; it is not printed itself.
 _JOINER: Final = "\u200d"
 _ID_MAX: Final = 64
@@ -24,7 +26,7 @@ _ID_MAX: Final = 64
 
 def sale_of_chat(topic: str) -> str:
     """The id of the sale whose chat this is."""
-    return topic.removeprefix(_TOPIC)
+    return topic.removeprefix(CHAT)
 
 
 def parse_text(payload: Any) -> str | Refusal:

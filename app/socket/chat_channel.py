@@ -21,7 +21,6 @@ import trio
 
 from app.domain.errors import Code, Refusal
 from app.domain.ids import new_id
-from app.identity.tokens import EXPIRED
 from app.limits import (
     CHAT_AT_ONCE,
     CHAT_HISTORY_BYTES,
@@ -80,8 +79,6 @@ class ChatChannel(Channel):
 
     async def join(self, topic: str, params: Any, socket: ChannelSocket) -> JoinResult:
         """Answers `{snapshot}` unless the client's cursor is good."""
-        if socket.assigns.has_expired(self._now()):
-            return JoinRefused(response_of(EXPIRED))
         refusal: Refusal | None = Refusal(Code.UNAVAILABLE)
         with suppress(StorageDown), trio.move_on_after(JOIN_S):
             sale = sale_of_chat(topic)
@@ -94,8 +91,6 @@ class ChatChannel(Channel):
 
     async def handle_in(self, event: str, payload: Any, socket: ChannelSocket) -> InResult:
         """`say` and `remove`."""
-        if socket.assigns.has_expired(self._now()):
-            return _refuse(EXPIRED)
         if event == "say":
             return await self._say(payload, socket)
         if event == "remove":

@@ -1,7 +1,8 @@
 """Messages that HTTP callers send to a topic: which may be sent, and by whom. Without IO.
 
-They are volatile: told to whoever is there, and kept by nobody. So nothing that clients take for a
-fact, or for the protocol's own word, can be sent in this way.
+Nothing that clients take for a fact, for somebody's words or for the protocol's own can be sent in
+this way. A sale's topic keeps nothing of it: members who are there are told, and nobody else; its
+chat keeps it as it keeps what people say.
 """
 
 import re
@@ -16,15 +17,19 @@ from app.domain.names import is_event, is_topic
 from app.identity.model import Identity, Role
 from app.limits import MESSAGE_BYTES_MAX
 from app.sales.model import EVENTS, topic_of
+from app.socket.chat import CHAT, REMOVED, SAID
 from channels.protocol import ACCESS_TOKEN, HEARTBEAT, RESERVED_PREFIX, TOKEN_EXPIRING
+from channels.recovery import RELOAD
 
 NO_TOPIC: Final = Refusal(Code.NOT_FOUND, "There is no such topic.")
 
 # Phoenix's own, presence's, and those by which its JavaScript client finds the answer to a push.
 _PREFIXES: Final = (RESERVED_PREFIX, "presence_", "chan_")
-_TAKEN: Final = EVENTS | {ACCESS_TOKEN, HEARTBEAT, TOKEN_EXPIRING}
+# Facts, somebody's words, and what the server itself says.
+_TAKEN: Final = EVENTS | {SAID, REMOVED, RELOAD, ACCESS_TOKEN, HEARTBEAT, TOKEN_EXPIRING}
 
-_SALE: Final = topic_of("")
+# What a sale's topics begin with: its own, and its chat's.
+_OF_SALES: Final = (topic_of(""), CHAT)
 _ROOM: Final = re.compile(r"bench:[0-9]{1,9}", re.ASCII)
 
 
@@ -70,8 +75,11 @@ def refuse_to_send_away(identity: Identity) -> Refusal | None:
 
 
 def sale_of(topic: str) -> str | None:
-    """The id of the sale that a topic is of; None where it is of none."""
-    return topic.removeprefix(_SALE) if topic.startswith(_SALE) else None
+    """The id of the sale that a topic is of, or the chat of; None where it is of none."""
+    for beginning in _OF_SALES:
+        if topic.startswith(beginning):
+            return topic.removeprefix(beginning)
+    return None
 
 
 def is_room(topic: str) -> bool:

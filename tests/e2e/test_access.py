@@ -145,7 +145,7 @@ async def test_an_operator_reaches_people_on_every_node(
         sent = await operator.post(
             f"/v1/topics/{SALE}/messages", json={"event": "announcement", "payload": payload}
         )
-        assert (202, {"everywhere": True}) == (sent.status_code, sent.json())
+        assert (202, {"everywhere": True, "cursor": None}) == (sent.status_code, sent.json())
         (heard,) = await phoenix.wait_for(1, event="announcement")
         assert payload == heard["payload"]
         person = {"person": "demo-buyer"}

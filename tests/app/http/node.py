@@ -82,7 +82,7 @@ class NoMembers:
 class Deaf(Sockets):
     """The sockets of a node without any."""
 
-    def broadcast(self, topic: str, event: str, payload: object) -> None:
+    async def publish(self, topic: str, event: str, payload: object) -> None:
         """Reach nobody."""
 
     def kick(self, topic: str, who: str) -> None:

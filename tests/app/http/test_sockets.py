@@ -1,107 +1,27 @@
-"""What HTTP callers do to those who are connected: told of, sent away, and never out of reach."""
+"""Those who are connected, from HTTP: told something, kicked, and sent away; on every node."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 import trio
 
-from actors import run_root
 from app.domain.errors import Code
-from app.identity.callers import Callers
-from app.identity.model import Identity
-from app.identity.revocations import Revocations
-from app.identity.tokens import Tokens
 from app.limits import MESSAGE_BYTES_MAX, MESSAGES_A_REQUEST_MAX
-from app.sales.service import Sales
-from app.socket.audience import Audience
-from app.socket.bench_channel import BenchChannel
-from app.socket.connect import TokenHandler
-from app.storage import Database
-from channels.broker import MemoryBus, MemoryWire
-from channels.broker_redis import RedisBroker
-from channels.channel import Channel
-from channels.router import RouteLike
-from channels.testing import Client, HandshakeRefused, Node, connect, serving
-from tests.app.http.api import Api
-from tests.app.http.node import SECRET, bare_services
+from channels.broker import MemoryWire
+from channels.testing import connect
+from tests.app.http.house import House, house
 from tests.app.sales.conftest import market as market  # noqa: PLC0414 - a fixture
 from tests.app.sales.market import LINE, Market
 
 pytestmark = pytest.mark.servers
 
-ROUTES: list[RouteLike] = [("sale:*", Channel), ("bench:*", BenchChannel)]
 SENT = {"event": "announcement", "payload": {"text": "Ten minutes left", "of": [1, 2.5, None]}}
 
 
-@dataclass
-class House:
-    """A node with sockets and HTTP.
-
-    Attributes:
-        api: its HTTP side.
-        node: its sockets.
-        wire: between it and others.
-    """
-
-    api: Api
-    node: Node
-    wire: MemoryWire
-    tokens: Tokens
-
-    @asynccontextmanager
-    async def member(
-        self, person: str = "bea", topic: str = "sale:friday", line: str = LINE
-    ) -> AsyncIterator[Client]:
-        """A client who has joined."""
-        async with connect(self.node.endpoint, token=self.token(f"buyer:{person}", line)) as client:
-            await client.join(topic)
-            yield client
-
-    def token(self, who: str, line: str = LINE) -> str:
-        """A token of somebody."""
-        return self.api.token(who, line)
-
-    def session(self, token: str) -> str:
-        """The token's own id."""
-        identity = self.tokens.verify(token)
-        assert isinstance(identity, Identity)
-        return identity.session
-
-    async def post(self, who: str, path: str, body: object, *, line: str = LINE) -> Any:
-        """The answer to somebody."""
-        return await self.api.post(who, path, body, line=line)
-
-
-@asynccontextmanager
-async def house(
-    database: Database, wire: MemoryWire, name: str = "a", *, rooms_open: bool = True
-) -> AsyncIterator[House]:
-    """A running one."""
-    broker = RedisBroker(MemoryBus(wire), name)
-    tokens = Tokens(SECRET)
-    revocations = Revocations(database, broker)
-    callers = Callers(tokens, revocations)
-    stop = trio.Event()
-    async with (
-        serving(ROUTES, handler=TokenHandler(callers), broker=broker) as node,
-        trio.open_nursery() as nursery,
-    ):
-        revocations.attach(node.endpoint.access.cut)
-        await nursery.start(partial(run_root, revocations, stop=stop))
-        sales = Sales(database)
-        services = replace(
-            bare_services(),
-            callers=callers,
-            revocations=revocations,
-            sales=sales,
-            audience=Audience(node.endpoint, broker, sales, rooms_open=rooms_open),
-        )
-        yield House(Api(services), node, wire, tokens)
-        stop.set()
+# What only somebody who said it may be told to have said.
+FORGED = {"event": "message", "payload": {"id": "msg_1", "from": "ann", "text": "Sold!"}}
 
 
 @pytest.fixture
@@ -122,9 +42,29 @@ async def test_a_message_reaches_every_member(here: House, who: str, topic: str)
     async with here.member("bea", topic) as bea, here.member("ann", topic) as ann:
         for path in (topic, topic.replace(":", "%3A")):
             sent = await here.api.post(who, f"/v1/topics/{path}/messages", SENT, line=LINE)
-            assert (sent.status, sent.body) == (202, {"everywhere": True})
+            assert (sent.status, sent.body) == (202, {"everywhere": True, "cursor": None})
             for client in (bea, ann):
                 await client.assert_broadcast(topic, "announcement", SENT["payload"])
+
+
+async def test_a_message_in_a_chat_has_a_place(here: House) -> None:
+    """Which the answer tells, and by which a client finds what was sent while it was away."""
+    topic = "chat:friday"
+    first, second = [
+        await here.post("seller", f"/v1/topics/{topic}/messages", {**SENT, "event": event})
+        for event in ("first", "second")
+    ]
+    assert (first.status, first.body["everywhere"]) == (202, True)
+    async with connect(here.node.endpoint, token=here.token("buyer")) as client:
+        joined = await client.join(topic, {"cursor": first.body["cursor"]})
+        assert (joined["recovered"], joined["cursor"]) == (True, second.body["cursor"])
+        assert [e.event for e in await client.received()] == ["second"]
+        many = [{"topic": topic, "event": "third", "payload": {}}, {"topic": topic, **FORGED}]
+        answer = await here.post("seller", "/v1/messages", {"messages": many})
+        third, forged = answer.body["items"]
+        assert (third["status"], forged["code"]) == (202, "invalid_request")
+        assert third["cursor"].partition("-")[0] == first.body["cursor"].partition("-")[0]
+        assert [e.event for e in await client.received()] == ["third"]
 
 
 async def test_a_message_reaches_the_members_on_other_nodes(here: House, market: Market) -> None:
@@ -141,7 +81,7 @@ async def test_a_message_reaches_the_members_on_other_nodes(here: House, market:
         await here.post("operator", "/v1/topics/sale:friday/messages", SENT)
         await trio.testing.wait_all_tasks_blocked()
         again = await here.post("operator", "/v1/topics/sale:friday/messages", SENT)
-        assert (again.status, again.body) == (202, {"everywhere": False})
+        assert (again.status, again.body["everywhere"]) == (202, False)
         for _ in range(3):
             await near.assert_broadcast("sale:friday", "announcement", SENT["payload"])
         assert await far.received() == []
@@ -162,6 +102,10 @@ async def test_a_message_reaches_the_members_on_other_nodes(here: House, market:
         ("operator", "sale:friday", {"event": "stock_changed"}, Code.INVALID_REQUEST),
         ("operator", "sale:friday", {"event": "sale_closed"}, Code.INVALID_REQUEST),
         ("operator", "sale:friday", {"event": "token_expiring"}, Code.INVALID_REQUEST),
+        ("operator", "sale:friday", {"event": "reload"}, Code.INVALID_REQUEST),
+        ("operator", "chat:friday", {"event": "message"}, Code.INVALID_REQUEST),
+        ("operator", "chat:friday", {"event": "removed"}, Code.INVALID_REQUEST),
+        ("operator", "chat:nothing", {}, Code.NOT_FOUND),
         ("operator", "sale:friday", {"event": "Shout"}, Code.INVALID_REQUEST),
         ("operator", "sale:friday", {"event": ""}, Code.INVALID_REQUEST),
         ("operator", "sale:friday", {"payload": "text"}, Code.INVALID_REQUEST),
@@ -184,6 +128,7 @@ async def test_a_sale_of_another_line_is_out_of_reach(here: House) -> None:
     """As if it were not there."""
     for path, body in [
         ("/v1/topics/sale:friday/messages", SENT),
+        ("/v1/topics/chat:friday/messages", SENT),
         ("/v1/operations/kick", {"topic": "sale:friday", "person": "bea"}),
     ]:
         answer = await here.post("operator", path, body, line="other")
@@ -282,91 +227,3 @@ async def test_nobody_else_sends_anybody_away(here: House, who: str) -> None:
         ("disconnect", {"person": "bea"}),
     ]:
         assert (await here.post(who, f"/v1/operations/{path}", body)).code == Code.FORBIDDEN
-
-
-# Revoked ------------------------------------------------------------------------------------------
-
-
-async def test_who_signs_out_is_out_everywhere(here: House, market: Market) -> None:
-    """The token opens nothing on any node, and its sockets are closed; the others' go on."""
-    token = here.token("buyer:bea")
-    async with (
-        house(market.database, here.wire, "b") as there,
-        connect(here.node.endpoint, token=token) as near,
-        connect(there.node.endpoint, token=token) as far,
-        here.member("bea") as other,
-    ):
-        answer = await here.api.post_with(token, "/v1/revocations", {})
-        assert (answer.status, answer.body["session"]) == (200, here.session(token))
-        assert (answer.body["person"], answer.body["issued_until"]) == (None, None)
-        assert [await near.assert_ended(), await far.assert_ended()] == [4403, 4403]
-        await other.heartbeat()
-        for place in (here, there):
-            refused = await place.api.post_with(token, "/v1/revocations", {})
-            assert (refused.status, refused.code) == (401, Code.UNAUTHORIZED)
-            assert refused.body["detail"] == "The token was revoked."
-            with pytest.raises(HandshakeRefused, match="403"):
-                async with connect(place.node.endpoint, token=token):
-                    pass
-
-
-async def test_an_operator_revokes_a_session(here: House) -> None:
-    """By its id; doing it again is the same."""
-    token = here.token("seller:sam")
-    body = {"session": here.session(token)}
-    async with connect(here.node.endpoint, token=token) as client:
-        first = await here.post("operator", "/v1/revocations", body)
-        assert first.status == 200
-        assert first.body == (await here.post("operator", "/v1/revocations", body)).body
-        assert await client.assert_ended() == 4403
-
-
-async def test_an_operator_revokes_a_person(here: House) -> None:
-    """All their sessions on the line; a person of that name on another line goes on."""
-    async with (
-        here.member("bea") as first,
-        here.member("bea") as second,
-        here.member("ann") as ann,
-        here.member("bea", "bench:1", "other") as namesake,
-    ):
-        answer = await here.post("operator", "/v1/revocations", {"person": "bea"})
-        assert (answer.body["person"], answer.body["session"]) == ("bea", None)
-        assert answer.body["issued_until"] < answer.body["expires_at"]
-        assert [await first.assert_ended(), await second.assert_ended()] == [4403, 4403]
-        for client in (ann, namesake):
-            await client.heartbeat()
-
-
-@pytest.mark.parametrize(
-    ("who", "body", "code"),
-    [
-        ("buyer:bea", {"person": "ann"}, Code.FORBIDDEN),
-        ("seller", {"session": "x" * 16}, Code.FORBIDDEN),
-        ("operator", {"session": "x" * 15}, Code.INVALID_REQUEST),
-        ("operator", {"session": "x" * 16, "person": "ann"}, Code.INVALID_REQUEST),
-        ("operator", {"person": "no name"}, Code.INVALID_REQUEST),
-        ("operator", {"everybody": True}, Code.INVALID_REQUEST),
-    ],
-)
-async def test_what_may_not_be_revoked_is_refused(
-    here: House, who: str, body: dict[str, Any], code: Code
-) -> None:
-    """With its code, and nothing is."""
-    assert (await here.post(who, "/v1/revocations", body)).code == code
-
-
-async def test_who_is_revoked_is_not_renewed(here: House) -> None:
-    """Neither by the token that was revoked, nor onto it."""
-    token = here.token("buyer:bea")
-    async with here.member("bea") as client:
-        await here.api.post_with(token, "/v1/revocations", {})
-        ref = await client.push("phoenix", "access_token", {"access_token": token})
-        answer = await client.assert_reply(ref, "error")
-        assert (answer["code"], answer["message"]) == ("unauthorized", "The token was revoked.")
-        await client.heartbeat()
-
-
-async def test_an_unknown_line_revokes_nothing(here: House) -> None:
-    """There is no place to keep it."""
-    answer = await here.post("operator", "/v1/revocations", {"person": "bea"}, line="nowhere")
-    assert answer.code == Code.FORBIDDEN

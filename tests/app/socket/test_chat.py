@@ -148,15 +148,3 @@ async def test_nobody_says_everything(market: Market) -> None:
     for _ in range(CHAT_AT_ONCE + 5):
         await channel.handle_in("say", {"text": "x"}, client)
     assert len(client.broadcasts) == CHAT_AT_ONCE
-
-
-async def test_a_token_that_has_ended_says_nothing(market: Market) -> None:
-    """And joins nothing."""
-    client = Client(BUYER, "chat:friday")
-    channel = ChatChannel(market.sales, now=lambda: BUYER.expires_at + 3_600)
-    joined = await channel.join(client.topic, {}, client)
-    answer = await channel.handle_in("say", {"text": "x"}, client)
-    assert isinstance(joined, JoinRefused)
-    assert joined.response["code"] == "unauthorized"
-    assert isinstance(answer, Reply)
-    assert answer.status == "error"
