@@ -10,7 +10,6 @@ from channels.limits import (
     FAILED_JOINS_S,
     JOIN_PATIENCE_S,
     JOINS_AT_ONCE,
-    JOINS_WAITING_MAX,
     RATE_BURST_S,
 )
 from channels.testing import ANYTHING, Client, connect
@@ -249,18 +248,22 @@ async def test_a_join_that_waits_may_be_replaced_or_kicked(
 
 
 async def test_more_joins_than_may_wait_are_told_to_come_back(
-    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
     """That bound is there whatever the limits are."""
-    async with guarded(ClientLimits(), channels=JOINS_WAITING_MAX) as node:
-        node.script.joins = {f"room:{n}": trio.Event() for n in range(JOINS_WAITING_MAX * 2)}
-        async with connect(node.node.endpoint) as ann, connect(node.node.endpoint) as bob:
-            for client, topics in ((ann, range(JOINS_WAITING_MAX)), (bob, range(100))):
-                for n in topics:
-                    await client.send_join(f"room:{n}")
-            refs = [f"{n + 1}" for n in range(100)]
-            told = [each.payload["response"] for each in await bob.received()]
-            assert told == [BUSY] * (100 - JOINS_AT_ONCE)
-            assert autojump_clock.current_time() < JOIN_PATIENCE_S
-            assert node.statistics().joins_turned_away == len(refs) - JOINS_AT_ONCE
-            await bob.heartbeat()
+    monkeypatch.setattr("channels.guard.JOINS_WAITING_MAX", 30)
+    async with (
+        guarded(ClientLimits()) as node,
+        connect(node.node.endpoint) as ann,
+        connect(node.node.endpoint) as bob,
+    ):
+        under_way = await fill_up(node, ann)
+        refs = [await bob.send_join(f"room:b{n}") for n in range(40)]
+        told = {answer.ref: answer.payload["response"] for answer in await bob.received()}
+        assert told == dict.fromkeys(refs[30:], BUSY)
+        assert (node.statistics().joins_waiting, node.statistics().joins_turned_away) == (30, 10)
+        await bob.heartbeat()
+        assert autojump_clock.current_time() < JOIN_PATIENCE_S
+        for event in under_way:
+            event.set()
+        assert await answers(bob, refs[:30]) == ["ok"] * 30
