@@ -158,7 +158,7 @@ TABLE: Final = (
         "socket.refused",
         "info",
         "status address",
-        "A WebSocket handshake was refused: no valid token, or no room.",
+        "A client was not let in: no valid token, or no room.",
     ),
     _event(
         "socket.drained",

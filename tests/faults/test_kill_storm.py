@@ -52,6 +52,9 @@ PARTS: Final = (
     "service/checkouts/*",
     "service/connections",
     "service/connections/connection-*",
+    "service/longpoll",
+    "service/longpoll/sessions",
+    "service/longpoll/relayed",
     "service/listener",
 )
 
