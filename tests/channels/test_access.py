@@ -179,7 +179,7 @@ async def test_a_token_may_be_said_once_for_each_topic(node: Node, guards: Guard
             await client.join(topic)
         refs = [await renew(client, "ann 900", topic) for topic in topics]
         for ref in refs:
-            assert (await client.assert_reply(ref, "ok"))["expires_in"] in {899, 900}
+            assert 0 < (await client.assert_reply(ref, "ok"))["expires_in"] <= 900
         assert sorted(topic for topic, _ in guards.looks) == topics
 
 

@@ -35,7 +35,7 @@ async def test_a_client_that_polls_sends_a_new_token(node: Node) -> None:
         assert await poller.post(["1", "2", "room:1", "access_token", renewal]) == 200
         (reply, answer), (close, _) = await heard(poller, 2)
         assert (reply, answer["status"], close) == ("phx_reply", "ok", "phx_close")
-        assert answer["response"]["expires_in"] in {899, 900}
+        assert 0 < answer["response"]["expires_in"] <= 900
 
 
 async def test_a_client_that_polls_is_warned_and_ended(

@@ -51,19 +51,20 @@ async def test_every_client_renews_its_token_in_place(package: str) -> None:
         node_client(package) as phoenix,
         node_client(package) as other,
     ):
-        for each in (phoenix, other):
-            await each.do("connect", url=url, token="ann 2")
-            await each.do("join", topic="room:1", params={})
-            await each.wait_for(1, topic="room:1", joined=True)
+        await phoenix.do("connect", url=url, token="ann 4")
+        await phoenix.do("join", topic="room:1", params={})
+        await phoenix.wait_for(1, topic="room:1", joined=True)
         payload = {"access_token": "ann 3000"}
         answer = await phoenix.do("push", topic="room:1", event="access_token", payload=payload)
-        assert answer["expires_in"] in {2999, 3000}
-        assert (await phoenix.do("renew", token="ann 3000"))["expires_in"] in {2999, 3000}
+        assert 2900 < answer["expires_in"] <= 3000
+        assert 2900 < (await phoenix.do("renew", token="ann 3000"))["expires_in"] <= 3000
+        # One that came later, with the same time, goes: so the first one's first end is over.
+        await other.do("connect", url=url, token="ann 4")
         await other.wait_for(1, socket="closed", code=4401)
         answer = await phoenix.do("push", topic="room:1", event="echo", payload={"a": 1})
         assert answer == {"a": 1}
         opened(phoenix, 1)
-        assert script.made >= 2
+        assert script.made == 1
 
 
 @pytest.mark.servers
