@@ -92,6 +92,26 @@ function watch({ id, topic, recover }) {
     .receive("timeout", () => say({ id, error: { code: "timeout" } }));
 }
 
+// A topic with history, written as an application would write it: the cursor of each message is in
+// its ref, and the newest one seen goes into the next join. Tells of each with its ref.
+function follow({ id, topic, event }) {
+  const state = { cursor: null };
+  const params = () => ({ cursors: true, ...(state.cursor && { cursor: state.cursor }) });
+  const channel = socket.channel(topic, params);
+  channels.set(topic, { channel });
+  for (const name of [event, "reload"])
+    channel.on(name, (payload, ref) => {
+      state.cursor = ref;
+      say({ event: name, topic, payload, ref });
+    });
+  channel.onError(() => say({ topic, joined: false }));
+  channel.join().receive("ok", (response) => {
+    if (!response.recovered) state.cursor = response.cursor;
+    say({ topic, joined: true, response });
+  });
+  say({ id, ok: null });
+}
+
 function push({ id, topic, event, payload, status }) {
   channels
     .get(topic)
@@ -114,6 +134,7 @@ const commands = {
     say({ id: command.id, ok: null });
   },
   join,
+  follow,
   watch,
   push,
   renew,
