@@ -49,15 +49,24 @@ size = size + #message
 local cursor = epoch .. '-' .. string.format('%d', position)
 redis.call('XADD', kept, string.format('%d-0', position), 'm', message, 't', now)
 
+-- Two at a time: nearly always the first goes for the one that came, and the second stays.
+count_max, size_max, ttl_ms = tonumber(count_max), tonumber(size_max), tonumber(ttl_ms)
 local count = redis.call('XLEN', kept)
-local oldest = redis.call('XRANGE', kept, '-', '+', 'COUNT', 1)[1]
-while oldest and (count > tonumber(count_max) or size > tonumber(size_max)
-    or now - oldest[2][4] >= tonumber(ttl_ms)) do
-  redis.call('XDEL', kept, oldest[1])
-  size = size - #oldest[2][2]
-  count = count - 1
-  oldest = redis.call('XRANGE', kept, '-', '+', 'COUNT', 1)[1]
-end
+local gone
+repeat
+  gone = {}
+  for _, entry in ipairs(redis.call('XRANGE', kept, '-', '+', 'COUNT', 2)) do
+    if count <= count_max and size <= size_max and now - entry[2][4] < ttl_ms then
+      break
+    end
+    gone[#gone + 1] = entry[1]
+    size = size - #entry[2][2]
+    count = count - 1
+  end
+  if #gone > 0 then
+    redis.call('XDEL', kept, unpack(gone))
+  end
+until #gone < 2
 
 redis.call('HSET', head, 'position', string.format('%d', position), 'size', size)
 redis.call('PEXPIRE', kept, ttl_ms)

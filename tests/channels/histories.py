@@ -111,12 +111,14 @@ class Cluster:
         recoveries: of each node.
         store: of all.
         lost: whether messages between nodes are.
+        sign: changes when something may have been lost.
     """
 
     nodes: list[Node]
     recoveries: list[Recovery]
     store: Shared
     lost: bool = False
+    sign: int = 0
 
 
 @asynccontextmanager
@@ -134,7 +136,7 @@ async def cluster(count: int, history: History = KEPT) -> AsyncIterator[Cluster]
         for number in range(count):
             name = f"n{number}"
             hub, broker = Hub(), RedisBroker(MemoryBus(wire), name)
-            recovery = Recovery(here.store, hub, name)
+            recovery = Recovery(here.store, hub, name, sign=lambda: here.sign)
             router = Router([Route("talk:*", Talk, history=history)])
             endpoint = Endpoint(Anyone(), router, hub, broker)
             endpoint.publishing.attach(recovery)

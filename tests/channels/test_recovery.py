@@ -6,13 +6,14 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from channels.errors import HistoryDown
 from channels.history import History
-from channels.limits import HISTORY_APPEND_S, HISTORY_CHECK_MAX_S, HISTORY_SIGN_S
-from channels.protocol import UNAVAILABLE
+from channels.limits import (
+    HISTORY_CHECK_MAX_S,
+    HISTORY_SIGN_S,
+)
 from channels.testing import Client, connect
 from tests.channels.attendance import pass_time
-from tests.channels.histories import KEPT, TOPIC, cluster, heard, say
+from tests.channels.histories import TOPIC, cluster, heard, say
 
 
 async def test_a_join_tells_the_cursor() -> None:
@@ -197,124 +198,3 @@ async def test_a_store_that_lost_everything_is_a_reload(
         old = here.recoveries[0].statistics().reloads
         await pass_time(autojump_clock, HISTORY_CHECK_MAX_S + 2 * HISTORY_SIGN_S)
         assert here.recoveries[0].statistics().reloads == old == 1
-
-
-async def test_without_the_store_publishing_waits_and_is_refused(
-    autojump_clock: MockClock,
-) -> None:
-    """What it can still take within the time is published, once and in order; the rest never."""
-    async with cluster(1) as here, connect(here.nodes[0].endpoint) as client:
-        [node] = here.nodes
-        await client.join(TOPIC)
-        here.store.away = True
-        with pytest.raises(HistoryDown):
-            await say(node, 1)
-        assert autojump_clock.current_time() >= HISTORY_APPEND_S
-        async with trio.open_nursery() as nursery:
-            node.endpoint.broadcast(TOPIC, "said", {"n": 2})
-            nursery.start_soon(say, node, 3)
-            await pass_time(autojump_clock, HISTORY_APPEND_S / 2)
-            here.store.away = False
-        await pass_time(autojump_clock, HISTORY_SIGN_S)
-        assert await heard(client) == [2, 3]
-        statistics = here.recoveries[0].statistics()
-        assert (statistics.appended, statistics.refused, statistics.waiting) == (2, 1, 0)
-
-
-async def test_a_lost_answer_appends_nothing_twice(
-    autojump_clock: MockClock,
-) -> None:
-    """The same batch is tried again, and known again."""
-    async with cluster(1) as here, connect(here.nodes[0].endpoint) as client:
-        [node] = here.nodes
-        await client.join(TOPIC)
-        here.store.mute = True
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(say, node, 1)
-            await pass_time(autojump_clock, HISTORY_APPEND_S / 2)
-            here.store.mute = False
-        cursors = await say(node, 2)
-        assert cursors[0].endswith("-2")
-        assert await heard(client) == [1, 2]
-
-
-async def test_without_the_store_nobody_joins_and_nobody_leaves(
-    autojump_clock: MockClock,
-) -> None:
-    """A join is refused as unavailable; members stay, and are given what they missed later."""
-    async with cluster(2) as here, connect(here.nodes[0].endpoint) as client:
-        await client.join(TOPIC)
-        here.lost = True
-        await say(here.nodes[1], 1)
-        here.store.away = True
-        async with connect(here.nodes[0].endpoint) as late:
-            assert await late.join(TOPIC, status="error") == UNAVAILABLE
-        await pass_time(autojump_clock, 30)
-        here.store.away = False
-        await pass_time(autojump_clock, 2 * HISTORY_SIGN_S)
-        assert await heard(client) == [1]
-        assert here.recoveries[0].statistics().topics == 1
-
-
-async def test_a_topic_is_followed_while_it_has_members() -> None:
-    """Leaving, and a refused join, end it."""
-    async with cluster(1) as here:
-        [recovery] = here.recoveries
-        async with connect(here.nodes[0].endpoint) as client:
-            await client.join(TOPIC)
-            await client.assert_reply(await client.leave(TOPIC))
-            await client.assert_close(TOPIC)
-            assert recovery.statistics().topics == 0
-            await client.join(TOPIC)
-            assert recovery.statistics().topics == 1
-        await trio.testing.wait_all_tasks_blocked()
-        assert recovery.statistics().topics == 0
-
-
-async def test_joins_share_a_read() -> None:
-    """A crowd that comes back together costs the store a few reads."""
-    async with cluster(1) as here, connect(here.nodes[0].endpoint) as first:
-        await first.join(TOPIC)
-        cursors = await say(here.nodes[0], 1, 2, 3)
-        async with trio.open_nursery() as nursery:
-            clients = [await nursery.start(_connected, here.nodes[0].endpoint) for _ in range(50)]
-            before = here.recoveries[0].statistics().reads
-            here.store.open = trio.Event()
-            for client in clients:
-                await client.send_join(TOPIC, {"cursor": cursors[0]})
-            assert [await heard(client) for client in clients] == [[]] * 50
-            here.store.open.set()
-            seen = [await heard(client) for client in clients]
-            assert seen == [[2, 3]] * 50
-            assert here.recoveries[0].statistics().reads - before <= 2
-            nursery.cancel_scope.cancel()
-
-
-async def _connected(endpoint: Any, task_status: trio.TaskStatus[Client]) -> None:
-    async with connect(endpoint) as client:
-        task_status.started(client)
-        await trio.sleep_forever()
-
-
-async def test_bytes_have_no_place_in_a_history() -> None:
-    """No cursor fits beside them: a bug of the caller."""
-    async with cluster(1) as here:
-        with pytest.raises(TypeError):
-            await here.nodes[0].endpoint.publish(TOPIC, "said", b"bytes")
-
-
-async def test_a_push_may_publish_with_and_without_its_cursor() -> None:
-    """From within a channel, too, in the order of the pushes."""
-    async with cluster(1) as here, connect(here.nodes[0].endpoint) as client:
-        await client.join(TOPIC)
-        await client.assert_reply(await client.push(TOPIC, "shout", {"n": 1}))
-        answer = await client.assert_reply(await client.push(TOPIC, "say", {"n": 2}))
-        assert answer["cursor"].endswith("-2")
-        assert await heard(client) == [1, 2]
-
-
-async def test_a_topic_without_history_is_published_at_once() -> None:
-    """There is no cursor to tell."""
-    async with cluster(1) as here:
-        assert await here.nodes[0].endpoint.publish("other", "said", {}) is None
-        assert KEPT.size == 10

@@ -99,8 +99,8 @@ async def test_a_node_that_cannot_reach_redis_heals_when_it_can(
     size: int, reloads: int, annex: Annex, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It gives its members what they missed, in order, or says that it cannot."""
-    for name in ("redis_link.BUS_ANSWER_S", "redis_link.BUS_SILENCE_S"):
-        monkeypatch.setattr(f"app.storage.{name}", 0.2)
+    monkeypatch.setattr("app.storage.redis_link.BUS_ANSWER_S", 0.2)
+    monkeypatch.setattr("app.storage.redis_link.BUS_SILENCE_S", 0.2)
     monkeypatch.setattr("app.storage.redis_history.BUS_ANSWER_S", 0.2)
     topic = topic_of_its_own()
     async with (
