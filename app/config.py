@@ -134,8 +134,9 @@ TABLE: Final = (
         "AGIO_REDIS_URL",
         "a URL such as redis://:password@host:6379/0, rediss://… or unix:///path",
         _url("redis", "rediss", "unix"),
-        "Carries messages between nodes and never the only copy of a fact. `agio up` brings a "
-        "Valkey of its own where it is not set; `agio serve` is then a single node.",
+        "Carries messages between nodes and never the only copy of a fact. Of a cluster any node "
+        "will do: that it is one is found out. `agio up` brings a Valkey of its own where it is "
+        "not set; `agio serve` is then a single node.",
         secret=True,
     ),
     Setting(

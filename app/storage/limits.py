@@ -102,6 +102,11 @@ VALKEY_MEMORY_BYTES: Final = 256 * 1024 * 1024
 # realtime bus.
 BUS_ANSWER_S: Final = 2.0
 
+# How often a cluster is asked who owns what, where nothing says that it changed; and how many
+# primaries it may have: two connections each.
+BUS_TOPOLOGY_S: Final = 10.0
+BUS_SHARDS_MAX: Final = 128
+
 # The listener's connection, the publisher's, and room for one of each that is being replaced.
 BUS_CONNECTIONS_MAX: Final = 4
 

@@ -13,13 +13,16 @@ Nothing here is kept: Redis may vanish and money does not notice.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar, TypeVarTuple
 
 import trio
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
 
 from actors import Emit, Lifeline, drop_event
 from app.storage.annex import Annex, end_with_annex
@@ -30,7 +33,9 @@ from app.storage.limits import (
     BUS_SUBSCRIPTIONS_MAX,
 )
 from app.storage.place import place_of
-from app.storage.redis_link import DOWN, Hooks, OneServer, Way
+from app.storage.redis_cluster import Cluster, ClusterFound, Place
+from app.storage.redis_link import DOWN, Hooks
+from app.storage.redis_way import OneServer, Way
 from channels.broker import BusMessage, OnBusChange, OnBusMessage, ignore_change
 from channels.errors import BusDown
 
@@ -62,7 +67,7 @@ class BusStatistics:
 
 
 class RedisBus:
-    """A `channels.broker.Bus` over one Redis or Valkey server."""
+    """A `channels.broker.Bus` over one Redis or Valkey server, or over a cluster of them."""
 
     def __init__(self, annex: Annex, url: str) -> None:
         """Describe the bus; `run` connects it.
@@ -194,7 +199,14 @@ class RedisBus:
             protocol=2,
         )
         hooks = Hooks(self._own, self._take, _greet, _ignore, self._turn)
-        way = self._way = OneServer(pool.make_connection, self._wished, hooks)
+        try:
+            await self._go(OneServer(pool.make_connection, self._wished, hooks))
+        except ClusterFound:
+            await self._go(Cluster(partial(_connection_to, pool), self._wished, hooks))
+
+    async def _go(self, way: Way) -> None:
+        """Use one way to Redis until cancelled."""
+        self._way = way
         try:
             await way.run()
         finally:
@@ -245,9 +257,28 @@ class RedisBus:
         self._annex.post(self._emit, event, {"place": self.place, **fields})
 
 
-async def _greet(_connection: AbstractConnection) -> None:
-    """Nothing is to be asked."""
+async def _greet(connection: AbstractConnection) -> None:
+    """Ask whether this is a cluster, where messages go another way.
+
+    Raises:
+        ClusterFound: it is.
+    """
+    await connection.send_command("INFO", "cluster", check_health=False)
+    with suppress(ResponseError):  # who may not ask that is on no cluster of ours
+        told: bytes = await connection.read_response()
+        if b"cluster_enabled:1" in told:
+            raise ClusterFound
 
 
-def _ignore(_channel: str) -> None:
+def _connection_to(pool: ConnectionPool, place: Place | None) -> AbstractConnection:
+    """A connection as the pool makes them, to another node of the same cluster."""
+    if place is None:
+        return pool.make_connection()  # type: ignore[no-any-return,no-untyped-call] # it forgot them
+    host, port = place
+    options = {**pool.connection_kwargs, "host": host, "port": port}
+    made: AbstractConnection = pool.connection_class(**options)
+    return made
+
+
+def _ignore(_channel: str | None) -> None:
     """One server ends no subscription by itself."""

@@ -19,7 +19,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, NoReturn, Protocol, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
@@ -34,7 +34,7 @@ from app.storage.limits import (
     BUS_SILENCE_S,
 )
 from app.storage.redis_wire import (
-    PLAIN,
+    MOVED,
     Dialect,
     Ear,
     Part,
@@ -62,14 +62,15 @@ class Hooks:
         on_messages: takes (channel, bytes) of each message, in order.
         greet: looks at each new connection before anything is subscribed on it. What it raises
             that is no failure of Redis ends the listener.
-        on_ended: told of a channel whose subscription the server itself ended.
+        on_ended: told of a channel whose subscription the server itself ended, or with None that
+            it refused one, since the channel is another's.
         tell: told of each change: None when it is connected, else why it no longer is.
     """
 
     own: bytes
     on_messages: Callable[[list[tuple[bytes, bytes]]], None]
     greet: Callable[[AbstractConnection], Awaitable[None]]
-    on_ended: Callable[[str], None]
+    on_ended: Callable[[str | None], None]
     tell: Callable[[str | None], None]
 
 
@@ -89,9 +90,17 @@ class Speaker:
             TimeoutError, RedisError, OSError, ServerRefused, WireError: some were not sent.
         """
         heard = 0
+        codes: set[str] = set()
+        positions: list[int] = []
         async with asyncio.timeout(BUS_ANSWER_S), self._turn:
             for start in range(0, len(messages), BUS_PIPELINE_MAX):
-                heard = await self._publish(messages[start : start + BUS_PIPELINE_MAX])
+                try:
+                    heard = await self._publish(messages[start : start + BUS_PIPELINE_MAX])
+                except ServerRefused as refused:  # each by itself: the others are sent
+                    codes |= refused.codes
+                    positions += [start + position for position in refused.positions]
+        if codes:
+            raise ServerRefused(codes, positions)
         return heard
 
     async def close(self) -> None:
@@ -102,11 +111,7 @@ class Speaker:
         await self._drop()
 
     async def _publish(self, messages: Sequence[BusMessage]) -> int:
-        if self._connection is None or streams(self._connection)[0].at_eof():
-            await self._drop()
-            self._connection = self._connect()
-            await self._connection.connect()  # type: ignore[no-untyped-call] # the client forgot it
-        reader, writer = streams(self._connection)
+        reader, writer = await self._open()
         receipts = Receipts(len(messages))
         whole = False
         try:
@@ -120,6 +125,19 @@ class Speaker:
             if not whole:  # what is still to come belongs to nobody
                 await self._drop()
         return receipts.heard()
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The connection's streams; made anew where the server has closed them, as idle ones."""
+        if self._connection is None or streams(self._connection)[0].at_eof():
+            await self._drop()
+            connection = self._connect()
+            try:
+                await connection.connect()  # type: ignore[no-untyped-call] # the client forgot it
+                self._connection = connection
+            finally:
+                if self._connection is None:
+                    await connection.disconnect(nowait=True)
+        return streams(self._connection)
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -197,7 +215,7 @@ class Listener:
         async with asyncio.timeout(BUS_ANSWER_S):
             for start in range(0, len(fresh), BUS_PIPELINE_MAX):
                 batch = fresh[start : start + BUS_PIPELINE_MAX]
-                await self._send(self._connection, self._dialect.subscribe, *batch)
+                await self._name(self._connection, self._dialect.subscribe, batch)
             if waits:
                 await asyncio.wait(waits)
         if not self._confirmed.issuperset(channels):
@@ -214,7 +232,12 @@ class Listener:
         self._confirmed.difference_update(channels)
         if self._connection is None:
             raise BusDown("not connected")
-        await self._send(self._connection, self._dialect.unsubscribe, *channels)
+        await self._name(self._connection, self._dialect.unsubscribe, channels)
+
+    async def renew(self) -> None:
+        """Subscribe again to what the server ended by itself."""
+        if self._connection is not None:
+            await self._renew(self._connection)
 
     async def _listen(self, connection: AbstractConnection) -> None:
         """One connection's life; returns when it failed."""
@@ -260,7 +283,7 @@ class Listener:
                     raise
                 asked = True
                 await self._renew(connection)
-                await self._send(connection, "PING")
+                await self._send(connection, ("PING",))
 
     async def _renew(self, connection: AbstractConnection) -> None:
         """Subscribe to all that is wished for and not confirmed."""
@@ -270,12 +293,22 @@ class Listener:
             batch = missing[start : start + BUS_PIPELINE_MAX]
             for channel in batch:
                 self._unconfirmed.setdefault(channel, loop.create_future())
-            await self._send(connection, self._dialect.subscribe, *batch)
+            await self._name(connection, self._dialect.subscribe, batch)
 
-    async def _send(self, connection: AbstractConnection, *command: str) -> None:
-        """Send a command; `_read` hears the answer."""
+    async def _name(
+        self, connection: AbstractConnection, word: str, channels: Sequence[str]
+    ) -> None:
+        """Send a command that names these channels, or one for each; `_read` hears the answers."""
+        if self._dialect.together:
+            commands = [(word, *channels)]
+        else:
+            commands = [(word, channel) for channel in channels]
+        await self._send(connection, *commands)
+
+    async def _send(self, connection: AbstractConnection, *commands: tuple[str, ...]) -> None:
+        packed = connection.pack_commands(commands)
         async with asyncio.timeout(BUS_ANSWER_S):
-            await connection.send_command(*command, check_health=False)
+            await connection.send_packed_command(packed, check_health=False)
 
     def _hear(self, messages: list[tuple[bytes, bytes]], answers: list[list[Part]]) -> None:
         """Take what Redis sent."""
@@ -283,6 +316,8 @@ class Listener:
             match answer:
                 case [bytes(word), bytes(channel), _]:
                     self._change(word.decode().upper(), channel.decode())
+                case [bytes(word)] if word == MOVED.encode():
+                    self._hooks.on_ended(None)
                 case _:
                     pass  # the answer to a PING
         if messages:
@@ -306,74 +341,6 @@ class Listener:
         for waiter in self._unconfirmed.values():
             waiter.set_result(None)
         self._unconfirmed.clear()
-
-
-class Way(Protocol):
-    """All the connections of a bus. `run` is their whole life; used only while that runs."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether what is wished for is listened to, as far as there are connections for it."""
-
-    @property
-    def connections_lost(self) -> int:
-        """How often a listener's connection failed."""
-
-    async def run(self) -> None:
-        """Keep the connections until cancelled."""
-
-    async def publish(self, messages: Sequence[BusMessage]) -> int:
-        """As `Bus.publish`; raises one of `DOWN`, or `BusDown`."""
-
-    async def subscribe(self, channels: Sequence[str]) -> None:
-        """As `Bus.subscribe`; raises one of `DOWN`, or `BusDown`."""
-
-    async def unsubscribe(self, channels: Sequence[str]) -> None:
-        """As `Bus.unsubscribe`; raises one of `DOWN`, or `BusDown`."""
-
-
-class OneServer:
-    """The way to one server: a connection of each kind."""
-
-    def __init__(self, connect: Connect, wished: set[str], hooks: Hooks) -> None:
-        """Describe it.
-
-        Args:
-            connect: makes a connection to the server.
-            wished: the bus channels to listen to.
-            hooks: where what it hears goes.
-        """
-        self._speaker = Speaker(connect, PLAIN)
-        self._listener = Listener(connect, PLAIN, wished, hooks)
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection that listens."""
-        return self._listener.connected
-
-    @property
-    def connections_lost(self) -> int:
-        """How often it failed."""
-        return self._listener.connections_lost
-
-    async def run(self) -> None:
-        """Listen until cancelled, or until `greet` finds that this is not the way."""
-        try:
-            await self._listener.run()
-        finally:
-            await self._speaker.close()
-
-    async def publish(self, messages: Sequence[BusMessage]) -> int:
-        """Send messages in order; returns how many heard the last."""
-        return await self._speaker.publish(messages)
-
-    async def subscribe(self, channels: Sequence[str]) -> None:
-        """Listen to these too."""
-        await self._listener.subscribe(channels)
-
-    async def unsubscribe(self, channels: Sequence[str]) -> None:
-        """Listen to these no more."""
-        await self._listener.unsubscribe(channels)
 
 
 def streams(connection: AbstractConnection) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

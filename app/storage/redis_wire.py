@@ -6,7 +6,7 @@ counted, and of messages only the two parts that matter are cut out. Pure: no co
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -16,6 +16,9 @@ from app.storage.limits import (
 from channels.broker import BusMessage
 
 _END: Final = b"\r\n"
+
+# The one error that tells of no failure: another node of the cluster has that slot.
+MOVED: Final = "MOVED"
 
 Part: TypeAlias = bytes | int | None
 """One part of an answer."""
@@ -30,18 +33,20 @@ class Dialect:
         subscribe: the command that subscribes; in small letters its confirmation.
         unsubscribe: the command that ends it; in small letters its confirmation.
         message: how a message begins.
+        together: whether one command may name several channels.
     """
 
     publish: str
     subscribe: str
     unsubscribe: str
     message: str
+    together: bool
 
 
-PLAIN: Final = Dialect("PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE", "message")
+PLAIN: Final = Dialect("PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE", "message", together=True)
 """On one server."""
 
-SHARDED: Final = Dialect("SPUBLISH", "SSUBSCRIBE", "SUNSUBSCRIBE", "smessage")
+SHARDED: Final = Dialect("SPUBLISH", "SSUBSCRIBE", "SUNSUBSCRIBE", "smessage", together=False)
 """On a cluster: a message stays on the shard that its channel belongs to."""
 
 
@@ -50,7 +55,17 @@ class WireError(Exception):
 
 
 class ServerRefused(Exception):  # noqa: N818 - it says who did what
-    """Redis answered with an error; the message is its first words, never what it quotes."""
+    """Redis answered with errors; the message is their codes, never what they quote.
+
+    Attributes:
+        codes: such as MOVED or NOPERM.
+        positions: of the commands that were refused, among those sent together.
+    """
+
+    def __init__(self, codes: Iterable[str], positions: Sequence[int] = ()) -> None:
+        self.codes = frozenset(codes)
+        self.positions = tuple(positions)
+        super().__init__(" ".join(sorted(self.codes)))
 
 
 def pack_publish(messages: Iterable[BusMessage], dialect: Dialect) -> bytes:
@@ -72,10 +87,11 @@ class Receipts:
         Args:
             expected: how many commands were sent.
         """
+        self._expected = expected
         self._missing = expected
         self._rest = b""
         self._last = b""
-        self._refusal = b""
+        self._refusals: dict[int, str] = {}
 
     def feed(self, data: bytes) -> bool:
         """Take what arrived; True once every command is answered.
@@ -85,13 +101,15 @@ class Receipts:
         """
         lines = (self._rest + data).split(_END)
         self._rest = lines.pop()
+        begin = self._expected - self._missing
         self._missing -= len(lines)
         if self._missing < 0 or (not self._missing and self._rest):
             raise WireError("more answers than commands")
         if lines:
             self._last = lines[-1]
             if b"-" in data:
-                self._refusal = self._refusal or next(filter(_is_error, lines), b"")
+                errors = ((n, line) for n, line in enumerate(lines, begin) if _is_error(line))
+                self._refusals.update({n: _first_word(line) for n, line in errors})
         return not self._missing
 
     def heard(self) -> int:
@@ -101,8 +119,8 @@ class Receipts:
             ServerRefused: one of the commands was answered with an error.
             WireError: the answer is no number.
         """
-        if self._refusal:
-            raise ServerRefused(_first_word(self._refusal))
+        if self._refusals:
+            raise ServerRefused(self._refusals.values(), sorted(self._refusals))
         try:
             return int(self._last.removeprefix(b":"))
         except ValueError:
@@ -135,7 +153,7 @@ class Ear:
             Messages, (channel, bytes), in order; and all other answers, in order.
 
         Raises:
-            ServerRefused: one of the answers is an error.
+            ServerRefused: one of the answers is an error, other than `MOVED`.
             WireError: it is nothing that Redis sends.
         """
         if self._rest:
@@ -197,7 +215,10 @@ def _answer(data: bytes, at: int) -> tuple[list[Part], int] | None:
         return None
     kind, line = data[at : at + 1], data[at + 1 : end]
     if kind == b"-":
-        raise ServerRefused(_first_word(data[at:end]))
+        code = _first_word(data[at:end])
+        if code != MOVED:
+            raise ServerRefused({code})
+        return [code.encode()], end + 2
     if kind != b"*":
         return [line], end + 2
     parts: list[Part] = []

@@ -4,13 +4,16 @@ import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import redis.asyncio
 import trio
 
-from actors import Lifeline, System
+from actors import ChildSpec, Lifeline, System
+from actors.root import running
 from app.storage import Annex
+from app.storage.embedded import EmbeddedValkey, StateFolder
 from app.storage.redis import RedisBus
 from channels.errors import BusDown
 
@@ -61,13 +64,13 @@ class Node:
 
 
 @asynccontextmanager
-async def _running(annex: Annex, url: str) -> AsyncIterator[Node]:
-    """A connected node."""
+async def _running(annex: Annex, url: str, *, connected: bool = True) -> AsyncIterator[Node]:
+    """A node, from when it is connected, or has failed to be."""
     node = Node(annex, url)
     life = Lifeline(system=System(node.tell))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(node.bus.run, life)
-        await node.tells("bus.connected")
+        await node.tells("bus.connected" if connected else "bus.lost")
         yield node
         life.request_stop()
 
@@ -182,6 +185,18 @@ async def test_publishing_heals(annex: Annex, valkey_url: str, node: Node) -> No
     await _cut(annex, valkey_url)
     with trio.fail_after(5):
         await _until_it_works(lambda: node.bus.publish([(channel, b"after")]))
+
+
+async def test_publishing_heals_when_there_was_no_server(annex: Annex, state_path: Path) -> None:
+    """It was tried while nothing listened there; now something does, and it works."""
+    with StateFolder(state_path) as state:
+        server = EmbeddedValkey(state)
+        async with _running(annex, server.url, connected=False) as node:
+            with pytest.raises(BusDown):
+                await node.bus.publish([("a", b"too soon")])
+            async with running(ChildSpec("valkey", server.run)):
+                with trio.fail_after(10):
+                    await _until_it_works(lambda: node.bus.publish([("a", b"now")]))
 
 
 async def test_without_redis_it_is_ready_and_says_so(annex: Annex) -> None:

@@ -83,6 +83,25 @@ def test_an_error_among_answers_is_told_by_its_code_alone() -> None:
         Ear(PLAIN).feed(b"-ERR hush\r\n")
 
 
+def test_what_has_moved_is_an_answer() -> None:
+    """Of a cluster's node, to one command alone: the connection goes on."""
+    _, answers = Ear(SHARDED).feed(b"-MOVED 7 127.0.0.1:1\r\n+OK\r\n")
+    assert answers == [[b"MOVED"], [b"OK"]]
+
+
+def test_it_is_told_which_commands_were_refused() -> None:
+    """By their places among those sent, however the answers were cut."""
+    receipts = Receipts(4)
+    receipts.feed(b":1\r\n-MOVED 7 127.0")
+    assert receipts.feed(b".0.1:1\r\n:1\r\n-TRYAGAIN later\r\n")
+    with pytest.raises(ServerRefused) as refused:
+        receipts.heard()
+    assert (refused.value.positions, refused.value.codes) == (
+        (1, 3),
+        frozenset({"MOVED", "TRYAGAIN"}),
+    )
+
+
 @pytest.mark.parametrize("wire", [b":1\r\n:2\r\n", b":1\r\n:"])
 def test_more_answers_than_commands_are_an_error(wire: bytes) -> None:
     """Whose they are is not known, so nothing on that connection is."""
