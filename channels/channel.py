@@ -15,7 +15,7 @@ alone: the client is told `phx_error` and joins again.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from channels.errors import UnknownEvent
 
@@ -195,7 +195,15 @@ class ChannelSocket(Protocol):
 
 
 class Channel:
-    """One client's membership of one topic. A new object is made for each join."""
+    """One client's membership of one topic. A new object is made for each join.
+
+    Attributes:
+        intercepts: broadcasts of these events are given to `handle_out`, and not sent to the
+            client. Each costs a message to each member's actor, so they are for few members, or
+            seldom.
+    """
+
+    intercepts: ClassVar[frozenset[str]] = frozenset()
 
     async def join(self, topic: str, params: Any, socket: ChannelSocket) -> JoinResult:
         """Decide about the join.
@@ -223,6 +231,20 @@ class Channel:
     async def handle_info(self, message: Any, socket: ChannelSocket) -> InfoResult:
         """Act on a message that `ChannelSocket.notify` handed over."""
         raise AssertionError(f"{type(self).__name__} takes no messages, and got {message!r}")
+
+    async def handle_out(self, event: str, payload: Any, socket: ChannelSocket) -> InfoResult:
+        """Act on a broadcast that is intercepted: push it, or something else, or nothing.
+
+        It comes in its turn among the channel's messages; broadcasts that are not intercepted go
+        straight to the client and may be there before it. What is pushed instead has no cursor.
+
+        Args:
+            event: one of `intercepts`.
+            payload: as it was broadcast; the same object may be seen by others, so it is not to be
+                changed.
+            socket: the client.
+        """
+        raise AssertionError(f"{type(self).__name__} intercepts {event!r} and does not handle it")
 
     async def reauthorize(self, socket: ChannelSocket) -> bool:
         """Whether the client may stay in the topic: it has sent a new token, and is new `assigns`.

@@ -38,6 +38,7 @@ from channels.client import Client, Ended
 from channels.errors import HistoryDown, IllegalResult
 from channels.host_socket import HostSocket
 from channels.limits import MAILBOX_CAPACITY
+from channels.members import Interception
 from channels.protocol import BUSY, UNAVAILABLE, Membership
 from channels.router import Route
 from channels.seat import Seat
@@ -57,6 +58,14 @@ class _Info:
 
 
 @dataclass(frozen=True, slots=True)
+class _Out:
+    """A broadcast that the channel intercepts, for `handle_out`."""
+
+    event: str
+    payload: Body
+
+
+@dataclass(frozen=True, slots=True)
 class _Recheck:
     """The client has a new identity: see whether it may stay."""
 
@@ -68,7 +77,7 @@ class _End:
     reason: str
 
 
-HostMessage: TypeAlias = Envelope | _Join | _Info | _Recheck | _End
+HostMessage: TypeAlias = Envelope | _Join | _Info | _Out | _Recheck | _End
 
 
 # Stands where the channel will, until the actor has started.
@@ -190,6 +199,16 @@ class ChannelHost(Actor[HostMessage]):
         assert len(self._early) < self._client.limits.held_messages, "too many pushes in a join"
         self._early.append((event, payload))
 
+    def intercept(self, event: str, payload: Body, vital: bool) -> None:  # noqa: FBT001 - a callback
+        """Have the channel see a broadcast before its client does."""
+        try:
+            self.ref.cast(_Out(event, payload))
+        except MailboxFull as error:
+            self._client.hub.drop()
+            if vital:  # the client may not go without: it joins again, and recovers
+                self.reason = self.reason or CRASHED
+                self.ref.crash(error)
+
     def finish(self, *, crashed: bool) -> None:
         """The actor is gone: be no member any more, and tell the connection."""
         self._seat.leave()
@@ -231,18 +250,26 @@ class ChannelHost(Actor[HostMessage]):
             result = await self._channel.handle_in(message.event, message.payload, self._socket)
             self._conclude("handle_in", result, message)
         elif isinstance(message, _Info):
-            await self._inform(message.message)
+            told = await self._channel.handle_info(message.message, self._socket)
+            self._conclude_info("handle_info", told)
+        elif isinstance(message, _Out):
+            told = await self._channel.handle_out(message.event, message.payload, self._socket)
+            self._conclude_info("handle_out", told)
         elif isinstance(message, _Join):
             await self._join()
         elif isinstance(message, _End):
             self._end_now(message.reason)
+
+    def _interception(self) -> Interception | None:
+        events = self._channel.intercepts
+        return Interception(events, self.intercept) if events else None
 
     async def _join(self) -> None:
         if self.reason is not None:  # abandoned before it began
             self.stop()
             return
         with trio.move_on_after(self._client.limits.join_s) as self._join_scope:
-            await self._seat.take()
+            await self._seat.take(self._interception())
             self._recheck_due = False  # it is the present identity that is asked about
             self._conclude_join(await self._ask())
         if self._join_scope.cancelled_caught:
@@ -334,12 +361,12 @@ class ChannelHost(Actor[HostMessage]):
         else:
             raise self._illegal(method, (Reply, NoReply, Stop), result)
 
-    async def _inform(self, message: object) -> None:
-        result = await self._channel.handle_info(message, self._socket)
+    def _conclude_info(self, method: str, result: object) -> None:
+        """Act on what a handler returned that nobody waits for."""
         if isinstance(result, Stop):
             self._end_now(STOPPED)
         elif result is not None and not isinstance(result, NoReply):
-            raise self._illegal("handle_info", (NoReply, Stop, type(None)), result)
+            raise self._illegal(method, (NoReply, Stop, type(None)), result)
 
     def _end_now(self, reason: str) -> None:
         self.reason = self.reason or reason

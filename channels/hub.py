@@ -293,7 +293,7 @@ class Hub:
         if interception is not None:
             seen = V2.read_broadcast(told.broadcast)
             if seen.event in interception.events:
-                interception.on_out(seen.event, seen.payload)
+                interception.on_out(seen.event, seen.payload, vital)
                 return
         self._flusher.offer(subscription.outbox, told.frame, vital=vital)
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from channels.channel import Body
 from channels.delivery import Delivery, Policy
 from channels.form import Form
 from channels.outbox import Outbox, Piece
 
-OnOut: TypeAlias = Callable[[str, object], None]
-"""Takes the event and the payload of a message that its member intercepts."""
+OnOut: TypeAlias = Callable[[str, Body, bool], None]
+"""Takes event and payload of an intercepted message, and whether it is vital. Must not raise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import trio
 from channels.channel import Body, Joined, Message, Recalled
 from channels.client import Client
 from channels.form import with_cursors
-from channels.members import Subscription
+from channels.members import Interception, Subscription
 from channels.past import Past, wish_of
 from channels.protocol import Membership
 from channels.router import Route
@@ -55,11 +55,17 @@ class Seat:
         """Whether more was published during the join than may be held."""
         return self._subscription is not None and self._subscription.lost
 
-    async def take(self) -> None:
-        """Have what is published held from now on; returns when other nodes' is, too."""
+    async def take(self, interception: Interception | None) -> None:
+        """Have what is published held from now on; returns when other nodes' is, too.
+
+        Args:
+            interception: what the channel wants to see before its client does.
+        """
         client, route = self._client, self._route
         form = with_cursors(client.form) if self._wish.cursors else client.form
-        self._subscription = client.hub.subscribe(self._topic, client.outbox, form, route.delivery)
+        self._subscription = client.hub.subscribe(
+            self._topic, client.outbox, form, route.delivery, interception
+        )
         self._registered = True
         await client.broker.subscribe(self._topic)
         if route.history is not None:
