@@ -83,9 +83,10 @@ class JoinQueue:
 
     def next_due(self) -> float | None:
         """When to pump at the latest; None while nobody waits."""
-        if not self._waiting:
+        oldest = next(iter(self._under_way.values()), None)
+        if oldest is None or not self._waiting:  # none is under way: somebody is pumping
             return None
-        return next(iter(self._under_way.values())) + self._patience_s
+        return oldest + self._patience_s
 
     def _has_room(self, now: float) -> bool:
         if len(self._under_way) < self._at_once:

@@ -74,6 +74,7 @@ def test_a_join_that_ends_as_it_begins_makes_room_for_the_next() -> None:
         assert deep == 1, "one after the other"
         begun.append(1)
         queue.end(turn, 0.0)
+        assert queue.next_due() is None
         deep -= 1
 
     first = Turn(lambda: None)
