@@ -91,3 +91,21 @@ async def test_a_newcomer_reads_what_was_not_removed(
             assert answer["cursor"] == removed["cursor"]
             [left] = answer["snapshot"]["messages"]
             assert (left["text"], left["role"]) == ("is it red?", "buyer")
+
+
+@pytest.mark.parametrize("package", ["phoenix-1.6", "phoenix-1.7", "phoenix-1.8.12", "phoenix"])
+async def test_events_of_the_log_have_their_cursors_in_the_ref_too(
+    package: str, database_url: str, database: Database
+) -> None:
+    """As its payload has, where the client asked for it."""
+    await database.write(load_demo)
+    buy = {"listing": "demo-mug", "quantity": 1, "payment_method": "pm_card_visa"}
+    async with agio_server(database_url) as server, node_client(package) as client:
+        await client.do("connect", url=server.socket_url, token=token("buyer"))
+        await client.do("follow", topic="sale:demo", event="stock_changed")
+        await client.wait_for(1, topic="sale:demo", joined=True)
+        for number in range(2):
+            payload = {**buy, "idempotency_key": f"k{number}"}
+            await client.do("push", topic="sale:demo", event="checkout", payload=payload)
+        lines = await client.wait_for(2, event="stock_changed")
+        assert [line["ref"] for line in lines] == [line["payload"]["cursor"] for line in lines]
