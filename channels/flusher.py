@@ -2,9 +2,8 @@
 
 Theory of operation. Messages published to one group of members since the last flush form its run,
 which is distributed as one piece: the cost for each member is paid once a run. The flusher sends
-the run of a small group straight to its members' transports; that of a large one goes through the
-outboxes, because it may have to pause in between, and so does whatever meets an outbox in which
-something waits.
+a run straight to the members' transports, in slices where they are many; what meets an outbox in
+which something waits goes behind it.
 
 All pending runs must be *settled*, that is put into the outboxes, before anything that could tell
 the difference: a message to a single client, a change among the members, and a message to a group
@@ -48,6 +47,7 @@ class Flusher:
         self._pending: deque[Group] = deque()  # those with a run
         self._pending_bytes = 0
         self._pending_shared: Group | None = None  # of them, the one with members elsewhere, too
+        self._sending: deque[tuple[Run, list[Outbox]]] = deque()  # one run's slices still to send
         self._dirty: list[Outbox] = []
         self._turn = 0  # changes with everything there is to send
         self._wakeup = Wakeup()
@@ -86,12 +86,16 @@ class Flusher:
 
     def settle(self) -> None:
         """Put all pending runs into the outboxes of their members."""
+        while self._sending:
+            run, outboxes = self._sending.popleft()
+            for outbox in outboxes:
+                self._put(outbox, run)
         while self._pending:
             self._distribute(self._next_pending())
 
     def offer(self, outbox: Outbox, frame: bytes, *, vital: bool) -> None:
         """Put one frame into one outbox, behind what was published before it."""
-        if self._pending:
+        if self._pending or self._sending:
             self.settle()
         self.totals.offered += 1
         self._put(outbox, Run(frame if vital else Piece.of(frame), 1, vital=vital))
@@ -137,22 +141,6 @@ class Flusher:
         for outbox in aside:
             self._squeeze(outbox, run)
 
-    def _send_run(self, group: Group) -> int:
-        """Send the run of a group straight to its members; returns how many there are."""
-        run = take_run(group)
-        whole, count, sent = run.whole, run.count, 0
-        for outbox in group.members.values():
-            if outbox.queue or outbox.busy or outbox.closed or outbox.send_nowait is None:
-                self._put(outbox, run)
-            elif outbox.send(whole, count):
-                sent += 1
-        totals = self.totals
-        totals.offered += count * len(group.members)
-        totals.delivered += count * sent
-        totals.sends += sent
-        totals.bytes_sent += len(whole) * sent
-        return len(group.members)
-
     def _put(self, outbox: Outbox, run: Run) -> None:
         whole = run.whole
         if outbox.size + len(whole) > self._outbox_bytes or (outbox.busy and run.latest):
@@ -186,16 +174,36 @@ class Flusher:
     async def _flush_runs(self) -> None:
         """Send what is pending, pausing now and then for everybody else."""
         sent = 0
-        while self._pending:
+        while self._sending or self._pending:
             if sent >= FLUSH_SENDS_A_TURN:
                 sent = 0
                 await trio.lowlevel.checkpoint()
                 continue
-            group = self._next_pending()
-            if len(group.members) > FLUSH_SENDS_A_TURN:
-                self._distribute(group)
-            else:
-                sent += self._send_run(group)
+            if not self._sending:
+                self._cut(self._next_pending())
+            run, outboxes = self._sending.popleft()
+            self._send(run, outboxes)
+            sent += len(outboxes)
+
+    def _cut(self, group: Group) -> None:
+        """Take the run of a group, to be sent in slices that hold up nobody."""
+        run, outboxes = take_run(group), list(group.members.values())
+        self.totals.offered += run.count * len(outboxes)
+        for begin in range(0, len(outboxes), FLUSH_SENDS_A_TURN):
+            self._sending.append((run, outboxes[begin : begin + FLUSH_SENDS_A_TURN]))
+
+    def _send(self, run: Run, outboxes: list[Outbox]) -> None:
+        """Send a run straight to transports; what they do not take waits in their outboxes."""
+        whole, count, sent = run.whole, run.count, 0
+        for outbox in outboxes:
+            if outbox.queue or outbox.busy or outbox.closed or outbox.send_nowait is None:
+                self._put(outbox, run)
+            elif outbox.send(whole, count):
+                sent += 1
+        totals = self.totals
+        totals.delivered += count * sent
+        totals.sends += sent
+        totals.bytes_sent += len(whole) * sent
 
     async def _flush_outboxes(self) -> None:
         """Send what every dirty outbox has, pausing now and then for everybody else."""

@@ -16,9 +16,8 @@ A write that was interrupted may have left half a frame behind; the stream is th
 that can be done with it is to close it.
 """
 
-import os
+import socket
 from collections.abc import Callable
-from functools import partial
 
 import trio
 
@@ -71,9 +70,9 @@ class Wire:
         self._closed = False
         self._ended = False  # its close frame is out, or was tried to be
         self._idle_s = limits.idle_s
-        self._descriptor = _descriptor(stream)
-        write = None if self._descriptor is None else partial(os.write, self._descriptor)
-        self.outbox = Outbox(self, totals, write)
+        self._socket = _plain_socket(stream)
+        self._descriptor = None if self._socket is None else self._socket.fileno()
+        self.outbox = Outbox(self, totals, None if self._socket is None else self._socket.send)
 
     # Reading.
 
@@ -122,9 +121,9 @@ class Wire:
 
     def _read(self) -> bool:
         """For the reader: read what there is, without raising. Tells whether it woke a task."""
-        assert self._descriptor is not None, "only sockets are watched"
+        assert self._socket is not None, "only sockets are watched"
         try:
-            data = os.read(self._descriptor, RECEIVE_BYTES)
+            data = self._socket.recv(RECEIVE_BYTES)
             if data:
                 self._heard()
                 self._lane.feed(data)
@@ -139,21 +138,21 @@ class Wire:
         except Exception as error:  # noqa: BLE001 - raised again by the task that runs the connection
             self._failure, data = error, b""
         self._found = data
-        self._reader.remove(self._descriptor)
+        self._reader.remove(self._socket.fileno())
         self._attention.set()
         return True
 
     async def _receive(self) -> bytes:
         """What the client sent; straight from the socket, where there is one."""
         try:
-            if self._descriptor is None:
+            if self._socket is None:
                 return bytes(await self._stream.receive_some(RECEIVE_BYTES))
             while True:
                 self._check_open()
-                await trio.lowlevel.wait_readable(self._descriptor)
+                await trio.lowlevel.wait_readable(self._socket)
                 self._check_open()
                 try:
-                    return os.read(self._descriptor, RECEIVE_BYTES)
+                    return self._socket.recv(RECEIVE_BYTES)
                 except BlockingIOError:
                     continue
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
@@ -201,8 +200,9 @@ class Wire:
 
     async def aclose(self) -> None:
         """Close the client's stream, and give up what waits for it."""
-        if self._descriptor is not None and not self._closed:
+        if self._socket is not None and self._descriptor is not None and not self._closed:
             self._reader.remove(self._descriptor)
+            self._socket.detach()  # the stream closes it
         self.closing = self._closed = self._ended = True
         self.outbox.close()
         await trio.aclose_forcefully(self._stream)
@@ -260,10 +260,17 @@ class Wire:
         self._torn = False
 
 
-def _descriptor(stream: trio.abc.Stream) -> int | None:
-    """The descriptor of the stream's socket, if it has one: it can be used without waiting."""
-    socket = getattr(stream, "socket", None)
-    return socket.fileno() if isinstance(socket, trio.socket.SocketType) else None
+def _plain_socket(stream: trio.abc.Stream) -> socket.socket | None:
+    """The stream's socket, if it has one, to be used without waiting. The descriptor stays its own.
+
+    A socket's `send` takes three quarters of the time of `os.write`.
+    """
+    theirs = getattr(stream, "socket", None)
+    if not isinstance(theirs, trio.socket.SocketType):
+        return None
+    ours = socket.socket(theirs.family, theirs.type, theirs.proto, fileno=theirs.fileno())
+    ours.setblocking(False)
+    return ours
 
 
 def _drop(_payload: bytes, _opcode: int) -> None:

@@ -258,8 +258,17 @@ class Accounting(RuleBasedStateMachine):
     @rule()
     def flush_runs(self) -> None:
         """The flusher sends what is pending straight to the transports."""
-        while self.hub._flusher._pending:
-            self.hub._flusher._send_run(self.hub._flusher._next_pending())
+        flusher = self.hub._flusher
+        while flusher._pending or flusher._sending:
+            if not flusher._sending:
+                flusher._cut(flusher._next_pending())
+            flusher._send(*flusher._sending.popleft())
+
+    @rule()
+    def cut_a_run(self) -> None:
+        """The flusher pauses before it has sent a run to anybody."""
+        if self.hub._flusher._pending:
+            self.hub._flusher._cut(self.hub._flusher._next_pending())
 
     @rule(which=st.integers(0, 2), topic=st.sampled_from("abc"), held=st.booleans())
     def subscribe(self, which: int, topic: str, held: bool) -> None:  # noqa: FBT001 - drawn
