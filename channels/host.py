@@ -11,7 +11,7 @@ subscriptions are gone.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, TypeAlias
 
 import trio
@@ -41,7 +41,7 @@ from channels.limits import MAILBOX_CAPACITY
 from channels.members import Interception
 from channels.protocol import BUSY, UNAVAILABLE, Membership
 from channels.router import Route
-from channels.seat import Seat
+from channels.seat import Seat, last_position
 from channels.serializer import Envelope
 
 
@@ -271,7 +271,7 @@ class ChannelHost(Actor[HostMessage]):
         with trio.move_on_after(self._client.limits.join_s) as self._join_scope:
             await self._seat.take(self._interception())
             self._recheck_due = False  # it is the present identity that is asked about
-            self._conclude_join(await self._ask())
+            self._conclude_join(await self._see_replay(await self._ask()))
         if self._join_scope.cancelled_caught:
             self._give_up_join()
         self._join_scope = None
@@ -290,6 +290,19 @@ class ChannelHost(Actor[HostMessage]):
             return await self._seat.complete(result) if isinstance(result, Joined) else result
         except HistoryDown:
             return JoinRefused(UNAVAILABLE)
+
+    async def _see_replay(self, result: object) -> object:
+        """Have the channel see what it intercepts of the replay; its pushes follow the rest."""
+        events = self._channel.intercepts
+        if not events or not isinstance(result, Joined):
+            return result
+        for message in result.replay:
+            if message.event in events:
+                told = await self._channel.handle_out(message.event, message.payload, self._socket)
+                self._conclude_info("handle_out", told)
+        left = tuple(message for message in result.replay if message.event not in events)
+        last = last_position(result)
+        return replace(result, replay=left, position=last)
 
     def _conclude_join(self, result: object) -> None:
         if self.membership.replaced or self.reason is not None:

@@ -97,7 +97,7 @@ class Seat:
     def release(self, joined: Joined) -> None:
         """Let through what was held, and all that comes, after what the join's answer shows."""
         assert self._subscription is not None, "a member was subscribed before it was asked"
-        self._client.hub.release(self._subscription, _last_position(joined))
+        self._client.hub.release(self._subscription, last_position(joined))
 
     def broadcast(self, event: str, payload: Body) -> None:
         """Send an event to all members of the topic."""
@@ -135,7 +135,7 @@ class Seat:
         return self._past
 
 
-def _last_position(joined: Joined) -> int | None:
+def last_position(joined: Joined) -> int | None:
     """The last place that the client has seen when its join is answered."""
     positions = [message.position for message in joined.replay if message.position is not None]
     if joined.position is not None:

@@ -50,7 +50,11 @@ def _catching_app(router: Router) -> QuartTrio:
         response = await router.handle(
             _to_request(b"" if isinstance(body, Refusal) else body), early
         )
-        return _from_response(response)
+        answer = _from_response(response)
+        if early is not None and quart_request.http_version != "2":
+            # What is left of the body may still be on its way: no other request can follow it.
+            answer.headers["Connection"] = "close"
+        return answer
 
     app.before_request(catch_all)
     return app

@@ -6,7 +6,16 @@ import pytest
 import trio
 import trio.testing
 
-from channels.channel import Channel, ChannelSocket, InfoResult, Joined, JoinResult, NoReply, Stop
+from channels.channel import (
+    Channel,
+    ChannelSocket,
+    InfoResult,
+    Joined,
+    JoinResult,
+    Message,
+    NoReply,
+    Stop,
+)
 from channels.limits import MAILBOX_CAPACITY
 from channels.serializer import Envelope
 from channels.testing import connect, serving
@@ -102,6 +111,27 @@ async def test_what_a_join_has_seen_is_not_intercepted_again() -> None:
         await client.assert_reply(ref)
         node.hub.publish(TOPIC, "said", {"text": "4"}, 4)
         assert [each.payload["text"] for each in await client.received()] == ["3", "4"]
+
+
+async def test_what_is_replayed_is_intercepted_too() -> None:
+    """A client that comes back is shown no more than one that stayed."""
+
+    class Missed(Quiet):
+        async def join(self, topic: str, params: Any, socket: ChannelSocket) -> JoinResult:
+            said = [Message("said", {"text": str(n), "by": "ann"}, n) for n in (1, 3)]
+            return Joined(replay=[said[0], Message("plain", {}, 2), said[1]])
+
+    async with serving([("quiet:*", Missed)]) as node, connect(node.endpoint) as client:
+        await client.join(TOPIC)
+        for position in (2, 3, 4):
+            node.hub.publish(TOPIC, "said", {"text": str(position)}, position)
+        got = [(each.event, each.payload) for each in await client.received()]
+        assert got == [
+            ("plain", {}),
+            ("said", {"text": "1"}),
+            ("said", {"text": "3"}),
+            ("said", {"text": "4"}),
+        ]
 
 
 async def test_a_channel_may_end_by_what_it_intercepts() -> None:
