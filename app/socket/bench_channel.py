@@ -4,8 +4,7 @@ Nothing of the product uses them, and they are there only when the settings say 
 reply, so that what is measured is the fan-out; it is handled where it is read, without a mailbox.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from app.domain.errors import Code, Refusal
 from app.socket.messages import is_room
@@ -21,6 +20,9 @@ from channels.channel import (
     Reply,
 )
 
+# What JSON objects and binary messages are read as.
+_BODIES: Final = (dict, bytes)
+
 
 class BenchChannel(NowaitChannel):
     """One client in one room."""
@@ -33,7 +35,7 @@ class BenchChannel(NowaitChannel):
 
     def handle_in_nowait(self, event: str, payload: Any, socket: ChannelSocket) -> InResult:
         """Gives the event to every member, the sender too."""
-        if not isinstance(payload, Mapping | bytes):
+        if not isinstance(payload, _BODIES):
             refusal = Refusal(Code.INVALID_REQUEST, "An object is expected, or bytes.")
             return Reply.error(response_of(refusal))
         socket.broadcast(event, payload)
