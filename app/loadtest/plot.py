@@ -6,7 +6,7 @@ hundred times as long.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
+from math import ceil, floor, log2, log10
 from typing import Final, Literal, Protocol
 
 from app.loadtest.histogram import Histogram, lower_bound
@@ -35,8 +35,8 @@ _LINES: Final = ("max", "p99", "p50")
 # What a tick is counted in.
 _UNITS: Final = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1, "ns"))
 
-# Buckets of the histogram that make one bar: eight bars for each power of two.
-_BARS: Final = 3
+# Bars for each power of two, all equally wide on the axis.
+_BARS: Final = 8
 
 # Room above the highest bar, for the names of the percentiles.
 _HEADROOM: Final = 1.3
@@ -124,9 +124,7 @@ def _runs(slots: Mapping[int, Histogram], plan: Plan, part: float) -> Iterator[l
 
 def _draw_histogram(canvas: Canvas, summary: Summary, top: float, bottom: float) -> None:
     latency = summary.latency
-    bars: dict[int, int] = {}
-    for bucket, count in latency.counts.items():
-        bars[bucket >> _BARS] = bars.get(bucket >> _BARS, 0) + count
+    bars = _bars(latency)
     least = lower_bound(min(latency.counts, default=0))
     scale, ticks = _log_scale(least, latency.most or NS)
     highest = max(bars.values(), default=1) / max(latency.total, 1)
@@ -138,14 +136,30 @@ def _draw_histogram(canvas: Canvas, summary: Summary, top: float, bottom: float)
     for tick in ticks:
         _tick_below(canvas, axes, tick, _round(tick))
     for bar, count in bars.items():
-        left, head = axes.at(lower_bound(bar << _BARS), count / latency.total)
-        right, foot = axes.at(lower_bound((bar + 1) << _BARS), 0)
+        left, head = axes.at(2 ** (bar / _BARS), count / latency.total)
+        right, foot = axes.at(2 ** ((bar + 1) / _BARS), 0)
         left, right = max(left, axes.left), min(right, axes.right)
         canvas.bar((left, head), (max(right - left - 1, 1), foot - head), "bar")
     for place, (name, part) in enumerate(QUANTILES.items()):
         across, _ = axes.at(max(latency.quantile(part), 1), 0)
         canvas.line([(across, top), (across, bottom)], "p99", 1)
         canvas.text((across - 4, top + 14 + 14 * place), name, "text", "end")
+
+
+def _bars(latency: Histogram) -> dict[int, float]:
+    """What is in each bar, a bucket being shared out among those that it touches.
+
+    Bars made of whole buckets would be wider at the beginning of each power of two than at its end,
+    and higher for no other reason.
+    """
+    bars: dict[int, float] = {}
+    for bucket, count in latency.counts.items():
+        low = log2(max(lower_bound(bucket), 1)) * _BARS
+        high = log2(max(lower_bound(bucket + 1), 2)) * _BARS
+        for bar in range(floor(low), ceil(high)):
+            part = (min(high, bar + 1) - max(low, bar)) / (high - low)
+            bars[bar] = bars.get(bar, 0) + count * part
+    return bars
 
 
 def _title(canvas: Canvas, axes: _Axes, said: str) -> None:

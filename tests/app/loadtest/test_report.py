@@ -16,7 +16,7 @@ from app.loadtest.plot import HEIGHT, INKS, WIDTH, draw
 from app.loadtest.png import SCALE, PngCanvas
 from app.loadtest.report import page, write_report
 from app.loadtest.svg import SvgCanvas
-from tests.app.loadtest.runs import PLAN, summary
+from tests.app.loadtest.runs import MS, PLAN, summary
 
 _PAPER, _TEXT, _P50 = (list(INKS).index(ink) for ink in ("paper", "text", "p50"))
 
@@ -79,6 +79,21 @@ def test_the_plots_are_in_the_page() -> None:
     assert [10, 2] * 3 == points
     for number in re.findall(r"[\d.]+(?=[, \"])", " ".join(str(e.get("points")) for e in lines)):
         assert 0 <= float(number) <= WIDTH
+
+
+def test_bars_are_equally_wide_and_no_step_is_of_their_own_making() -> None:
+    """Latencies that are spread evenly over the axis make bars of one height."""
+    spread = Histogram({})
+    for step in range(20_000):
+        spread.add(int(MS * 2 ** (step / 5_000)))
+    canvas = SvgCanvas()
+    draw(canvas, msgspec.structs.replace(summary(), latency=spread))
+    svg = ET.fromstring(canvas.finish())  # noqa: S314 - our own
+    bars = list(svg.iter("rect"))[2:-2]
+    assert 28 <= len(bars)
+    for side in ("width", "height"):
+        sizes = [float(str(bar.get(side))) for bar in bars]
+        assert max(sizes) < 1.05 * min(sizes)
 
 
 def test_a_line_has_a_gap_where_nothing_was_sent() -> None:
