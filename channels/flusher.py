@@ -8,7 +8,8 @@ which something waits goes behind it.
 All pending runs must be *settled*, that is put into the outboxes, before anything that could tell
 the difference: a message to a single client, a change among the members, and a message to a group
 while another group's run is pending and both have members that are elsewhere too. Each client
-thus sees all its messages in the order in which they were published.
+thus sees all its messages in the order in which they were published. A member that takes no more may
+end its connection in the middle of a run, which settles, too: then the run goes on first.
 
 The flusher yields while more keeps coming, within bounds. Nothing here waits for a client: what
 gives way where there is no room is the topic's policy (`delivery`); a vital message never does, and
@@ -48,6 +49,7 @@ class Flusher:
         self._pending_bytes = 0
         self._pending_shared: Group | None = None  # of them, the one with members elsewhere, too
         self._sending: deque[tuple[Run, list[Outbox]]] = deque()  # one run's slices still to send
+        self._distributing = False  # a run is on its way to one member after another
         self._dirty: list[Outbox] = []
         self._turn = 0  # changes with everything there is to send
         self._wakeup = Wakeup()
@@ -86,12 +88,18 @@ class Flusher:
 
     def settle(self) -> None:
         """Put all pending runs into the outboxes of their members."""
-        while self._sending:
-            run, outboxes = self._sending.popleft()
-            for outbox in outboxes:
-                self._put(outbox, run)
-        while self._pending:
-            self._distribute(self._next_pending())
+        if self._distributing:  # to somebody whose connection it ended: the rest has its turn
+            return
+        self._distributing = True
+        try:
+            while self._sending:
+                run, outboxes = self._sending.popleft()
+                for outbox in outboxes:
+                    self._put(outbox, run)
+            while self._pending:
+                self._distribute(self._next_pending())
+        finally:
+            self._distributing = False
 
     def offer(self, outbox: Outbox, frame: bytes, *, vital: bool) -> None:
         """Put one frame into one outbox, behind what was published before it."""
@@ -181,9 +189,7 @@ class Flusher:
                 continue
             if not self._sending:
                 self._cut(self._next_pending())
-            run, outboxes = self._sending.popleft()
-            self._send(run, outboxes)
-            sent += len(outboxes)
+            sent += self._send_slice()
 
     def _cut(self, group: Group) -> None:
         """Take the run of a group, to be sent in slices that hold up nobody."""
@@ -191,6 +197,16 @@ class Flusher:
         self.totals.offered += run.count * len(outboxes)
         for begin in range(0, len(outboxes), FLUSH_SENDS_A_TURN):
             self._sending.append((run, outboxes[begin : begin + FLUSH_SENDS_A_TURN]))
+
+    def _send_slice(self) -> int:
+        """Send the next slice of a run; returns to how many members."""
+        run, outboxes = self._sending.popleft()
+        self._distributing = True
+        try:
+            self._send(run, outboxes)
+        finally:
+            self._distributing = False
+        return len(outboxes)
 
     def _send(self, run: Run, outboxes: list[Outbox]) -> None:
         """Send a run straight to transports; what they do not take waits in their outboxes."""

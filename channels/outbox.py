@@ -105,10 +105,10 @@ class Outbox:
     """
 
     __slots__ = (
-        "_full",
         "_gaps",
         "_in_flight",
         "_sink",
+        "_stuck",
         "_things",
         "busy",
         "closed",
@@ -144,7 +144,7 @@ class Outbox:
         self._sink = sink
         self._things: dict[Hashable, int] | None = None  # where in the queue each is spoken of
         self._gaps = 0  # places in the queue that were emptied
-        self._full = False  # nothing can be dropped from the queue as it stands
+        self._stuck = 0  # bytes of which it is known that they cannot be dropped; may be more
 
     def make_room(self, size: int, most: int) -> bool:
         """Drop the oldest of what may be dropped, so that bytes find room.
@@ -158,10 +158,11 @@ class Outbox:
         Returns:
             Whether there is room; where there cannot be, nothing is dropped.
         """
-        if self.closed or self._full:
+        if self.closed or self._stuck + size > most:
             return False
-        if self.size + size - sum(len(it) for it in self.queue if type(it) is Piece) > most:
-            self._full = True
+        stuck = self.size - sum(len(it) for it in self.queue if type(it) is Piece)
+        if stuck + size > most:
+            self._stuck = stuck  # so that the next ones need not count again
             return False
         keep = max(0, most - size - most // OUTBOX_SLACK)
         queue = []
@@ -230,7 +231,7 @@ class Outbox:
         queue = self.queue
         data = queue[0] if len(queue) == 1 else b"".join(queue)
         queue.clear()
-        if self._full or self._things is not None:
+        if self._stuck or self._things is not None:
             self._requeue(queue)
         count, self.count, self.size = self.count, 0, 0
         if self.send(data, count):
@@ -251,6 +252,7 @@ class Outbox:
         self.totals.sends += 1
         self.totals.bytes_sent += size
         self.size -= size
+        self._stuck -= size
 
     def done(self) -> None:
         """For whoever writes: the whole batch is out."""
@@ -285,4 +287,4 @@ class Outbox:
         self.queue = queue
         self._things = None
         self._gaps = 0
-        self._full = False
+        self._stuck = 0

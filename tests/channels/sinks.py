@@ -50,13 +50,15 @@ class Sink:
         self.outbox.busy = False
 
     def overflowed(self) -> None:
-        """Note it."""
+        """Note it, and settle, as a connection does that ends."""
         self.lost.append("slow_reader")
+        self.hub.settle()
 
     def broke(self) -> None:
-        """Note it."""
+        """The same."""
         self.lost.append("broken")
         self.outbox.close()
+        self.hub.settle()
 
 
 def frame_of(topic: str, n: int, serializer: type[Serializer] = V2) -> bytes:

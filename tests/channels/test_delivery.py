@@ -73,6 +73,20 @@ def test_what_is_vital_makes_others_give_way_and_never_does_itself(delivery: Del
     assert sink.lost == ["slow_reader"]
 
 
+def test_a_message_that_finds_no_room_does_not_stand_in_the_way_of_smaller_ones() -> None:
+    """Nothing gives way to what would not fit anyhow; what fits then is looked at anew."""
+    hub = Hub(Limits(outbox_bytes=SIZE * 4))
+    sink = slow_member(hub, DROP_OLDEST)
+    publish(hub, "t", 11, 12)
+    hub.settle()
+    hub.publish("t", "e", {"n": "x" * SIZE * 3})
+    hub.settle()
+    hub.push(sink.outbox, bytes(SIZE * 2))
+    assert sink.lost == []
+    found = hub.statistics()
+    assert (found.dropped, found.queued) == (3, 2)
+
+
 def test_of_each_thing_the_newest_is_kept() -> None:
     """In the order of the newest; other messages stay where they are."""
     hub = Hub()

@@ -50,6 +50,26 @@ def test_messages_keep_their_order_across_topics_and_pushes() -> None:
     )
 
 
+@pytest.mark.parametrize("how", ["send", "settle"])
+def test_a_connection_that_ends_in_the_middle_of_a_run_changes_no_order(how: str) -> None:
+    """Its end settles what is pending, and that comes after the run for those who wait for it."""
+    hub = Hub(Limits(outbox_bytes=60))
+    gone, other = Sink(hub), Sink(hub)
+    for sink in (gone, other):
+        member(hub, "t", sink, delivery=DISCONNECT)
+    gone.outbox.send_nowait = None
+    hub.push(gone.outbox, bytes(50))
+    flusher = hub._flusher
+    publish(hub, "t", 1)
+    flusher._cut(flusher._next_pending())  # and here it pauses, between two slices
+    publish(hub, "t", 2)
+    if how == "send":
+        flusher._send_slice()
+    flush(other)
+    assert gone.lost == ["slow_reader"]
+    assert got(other, frame_of("t", 1), frame_of("t", 2))
+
+
 def test_all_members_share_the_same_bytes() -> None:
     """A run is joined once, not once for each member."""
     hub = Hub()
@@ -262,7 +282,7 @@ class Accounting(RuleBasedStateMachine):
         while flusher._pending or flusher._sending:
             if not flusher._sending:
                 flusher._cut(flusher._next_pending())
-            flusher._send(*flusher._sending.popleft())
+            flusher._send_slice()
 
     @rule()
     def cut_a_run(self) -> None:
