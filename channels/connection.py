@@ -117,7 +117,7 @@ class Connection:
     def leave(self) -> None:
         """The client is gone: it waits for no turn to join any more, and is nobody's to cut off."""
         self.stay.end()
-        for membership in self._hosts:
+        for membership in list(self._hosts):  # whose turn it is now, ends as it begins
             self._around.guard.end_join(membership.turn)
 
     def receive(self, data: bytes | str, opcode: int) -> None:

@@ -32,7 +32,7 @@ from channels.reception import Reception, SocketHandler
 from channels.router import Router
 from channels.session import Opening, Session
 from channels.surroundings import Surroundings, Tally
-from channels.verdict import TOO_LARGE
+from channels.verdict import DRAINED, TOO_LARGE
 from channels.websocket import Wire
 
 _HEAD_END: Final = b"\r\n\r\n"
@@ -223,6 +223,8 @@ class Endpoint:
         self._connections[connection] = None
         self._emit("socket.opened", {"address": address})
         connection.stay.begin()
+        if self.reception.closed:  # it was let in before; whoever drains does not know of it
+            connection.end(DRAINED)
         try:
             yield
         finally:

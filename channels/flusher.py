@@ -8,8 +8,8 @@ which something waits goes behind it.
 All pending runs must be *settled*, that is put into the outboxes, before anything that could tell
 the difference: a message to a single client, a change among the members, and a message to a group
 while another group's run is pending and both have members that are elsewhere too. Each client
-thus sees all its messages in the order in which they were published. A member that takes no more may
-end its connection in the middle of a run, which settles, too: then the run goes on first.
+thus sees all its messages in the order in which they were published. A member that takes no more
+may end its connection in the middle of a run, and that settles, too: then the run goes on first.
 
 The flusher yields while more keeps coming, within bounds. Nothing here waits for a client: what
 gives way where there is no room is the topic's policy (`delivery`); a vital message never does, and

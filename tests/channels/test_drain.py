@@ -10,7 +10,7 @@ from channels.channel import Body
 from channels.drain import send_away, window_s
 from channels.limits import DRAIN_RETURNS_A_SECOND, DRAIN_WINDOW_MIN_S, Limits
 from channels.serializer import Ref
-from channels.testing import connect, serving
+from channels.testing import Anyone, connect, serving
 from channels.verdict import Verdict
 from tests.channels.rooms import Script
 
@@ -85,3 +85,39 @@ async def test_a_client_is_told_and_then_closed(version: str) -> None:
         last, drain = await client.received()
         assert (last.event, drain.topic, drain.event) == ("last", "phoenix", "drain")
         assert client.close_reason == f"reconnect_after_ms={drain.payload['reconnect_after_ms']}"
+
+
+class Thoughtful(Anyone):
+    """Lets a client in when a test says so."""
+
+    def __init__(self) -> None:
+        self.decided = trio.Event()
+
+    async def connect(self, params: object, token: object, headers: object, address: str) -> object:
+        """Wait for the test."""
+        if token == "late":
+            await self.decided.wait()
+        return token
+
+
+async def test_who_is_let_in_as_the_drain_begins_is_sent_away_too(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Its handshake was under way; nobody waits for it in vain."""
+    handler = Thoughtful()
+    async with serving([("room:*", Script().room)], handler=handler) as node:
+
+        async def come(token: str) -> None:
+            async with connect(node.endpoint, token=token) as client:
+                assert await client.assert_ended() == 1012
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(come, "late")
+            nursery.start_soon(come, "early")
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(node.endpoint.drain)
+            while not node.endpoint.reception.closed:
+                await trio.lowlevel.checkpoint()
+            handler.decided.set()
+        assert node.endpoint.statistics().closed == {"drained": 2}
+        assert autojump_clock.current_time() == 0

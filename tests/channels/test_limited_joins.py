@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from channels.channel import Joined, JoinRefused
+from channels.channel import Channel, ChannelSocket, Joined, JoinRefused
 from channels.client_limits import ClientLimits
 from channels.limits import (
     FAILED_JOINS_S,
@@ -12,7 +12,7 @@ from channels.limits import (
     JOINS_AT_ONCE,
     RATE_BURST_S,
 )
-from channels.testing import ANYTHING, Client, connect
+from channels.testing import ANYTHING, Client, connect, serving
 from tests.channels.guarded import Guarded, at_most, dry, guarded
 
 LIMITED = {
@@ -221,6 +221,45 @@ async def test_a_join_that_waits_ends_with_its_connection(
         for event in under_way:
             event.set()
         assert len(await ann.received()) == node.script.made == JOINS_AT_ONCE
+
+
+async def test_a_connection_that_is_cut_off_takes_its_waiting_joins_along(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Also while it says goodbye: the end of one join begins the next, which ends as it begins."""
+    ended = trio.Event()
+
+    class Stubborn(Channel):
+        async def join(self, topic: str, params: object, socket: ChannelSocket) -> Joined:
+            with trio.move_on_after(60, shield=True):
+                await ended.wait()
+            return Joined()
+
+    async with serving([("room:*", Stubborn)]) as node, trio.open_nursery() as nursery:
+        ours, theirs = trio.testing.memory_stream_pair()
+        client, scope = Client(ours), trio.CancelScope()
+
+        async def serve() -> None:
+            with scope:
+                await node.endpoint.serve(theirs, b"")
+
+        nursery.start_soon(serve)
+        nursery.start_soon(client.listen)
+        assert await client.shake_hands("/socket/websocket?vsn=2.0.0") is None
+        for n in range(JOINS_AT_ONCE + 2):
+            await client.send_join(f"room:{n}")
+        await trio.testing.wait_all_tasks_blocked()
+        await ours.aclose()
+        await trio.testing.wait_all_tasks_blocked()
+        assert autojump_clock.current_time() < JOIN_PATIENCE_S
+        scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        ended.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert node.endpoint.statistics().closed == {"lost": 1}
+        assert node.endpoint.statistics().connections == 0
+        joins = node.endpoint.guard.statistics()
+        assert (joins.joins_under_way, joins.joins_waiting) == (0, 0)
 
 
 async def test_a_join_that_waits_may_be_replaced_or_kicked(
