@@ -8,6 +8,10 @@
  *
  * It prints two lines of JSON: when all have joined, and when the measurement is over.
  *
+ * Several of it share a room, on several nodes too, where one publishes and the others `--listen`:
+ * those publish nothing, and account for what came until their standard input ends. All clocks of a
+ * machine are one, so that the last delivery of a message is the latest of what all of them tell.
+ *
  *     --port N --path /socket/websocket?vsn=2.0.0&token=...
  *     --connections N --rooms N --window N | --rate N
  *     --seconds N --warm-up N    of load; with 0 seconds there is none, and no second line
@@ -17,6 +21,8 @@
  *     --stopped N                of the connections; they are no part of the account, see `stop`
  *     --server PID               whose processor time is told
  *     --hold                     wait for the end of standard input after the first line
+ *     --listen                   publish nothing, and measure until then
+ *     --join-seconds N           that connecting and joining may take
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -40,9 +46,10 @@
 #define EVENTS_MAX 1024
 #define TEXT_MAX 512
 #define PAYLOAD_MAX 65536
-/* How long connecting and joining may take, and the last deliveries after the measurement. */
-#define JOIN_S 120
+/* How long the last deliveries may take after the measurement. */
 #define DRAIN_S 5
+/* Messages of which the last delivery is told. */
+#define LASTS_MAX 1000
 /* As clients do it, so that no server takes a quiet member for gone. */
 #define HEARTBEAT_S 25
 /* What fills every buffer between a server and a reader that has stopped, and its outbox. */
@@ -71,11 +78,12 @@ struct room {
 };
 
 static struct {
-    int port, connections, rooms, window, payload, at_once, sources, stopped, server, hold;
+    int port, connections, rooms, window, payload, at_once, sources, stopped, server, hold, listen;
+    int join_seconds;
     double rate, seconds, warm_up;
     const char *path;
 } plan = {.connections = 1000, .rooms = 1, .window = 1, .payload = 64, .at_once = 200,
-          .sources = 1, .seconds = 3, .warm_up = 0.5, .path = "/socket/websocket?vsn=2.0.0"};
+          .sources = 1, .join_seconds = 120, .seconds = 3, .warm_up = 0.5, .path = "/socket/websocket?vsn=2.0.0"};
 
 static struct connection *connections;
 static struct room *rooms;
@@ -84,6 +92,7 @@ static int epoll, timer, started, joined, ended;
 static bool loading, measuring;
 static uint64_t sent, delivered, again, skipped, strange, next_beat;
 static int beats;
+static uint64_t lasts[LASTS_MAX]; /* how long each of the first messages took to the last member */
 static char filler[PAYLOAD_MAX];
 
 static uint64_t now_ns(void) {
@@ -218,7 +227,9 @@ static void take_message(struct connection *c, const char *message, size_t size,
     c->awaited = number + 1;
     room->delivered++;
     delivered++;
-    if (measuring) histogram_add(&latencies, now > stamp ? now - stamp : 0);
+    uint64_t latency = now > stamp ? now - stamp : 0;
+    if (number <= LASTS_MAX && latency > lasts[number - 1]) lasts[number - 1] = latency;
+    if (measuring) histogram_add(&latencies, latency);
 }
 
 static void end(struct connection *c) {
@@ -342,8 +353,8 @@ static void join_all(void) {
         while (started < plan.connections && started - joined < plan.at_once)
             start(&connections[started++]);
         turn(20);
-        if (now_ns() - began > JOIN_S * SECOND)
-            FAIL("%d of %d have joined after %d s", joined, plan.connections, JOIN_S);
+        if (now_ns() - began > plan.join_seconds * SECOND)
+            FAIL("%d of %d have joined after %d s", joined, plan.connections, plan.join_seconds);
     }
     printf("{\"joined\":%d,\"seconds\":%.6f,\"server_s\":%.3f}\n", joined,
            (now_ns() - began) / 1e9, server_seconds() - cpu);
@@ -386,6 +397,21 @@ static uint64_t missing(void) {
     return expected - delivered;
 }
 
+/* The second line. */
+static void tell(double seconds, uint64_t messages, uint64_t deliveries, double server, double own,
+                 uint64_t lost) {
+    printf("{\"seconds\":%.6f,\"messages\":%lu,\"deliveries\":%lu,\"server_s\":%.3f,\"own_s\":%.3f,"
+           "\"lost\":%lu,\"again\":%lu,\"skipped\":%lu,\"strange\":%lu,\"ended\":%d,\"p50_us\":%.1f,"
+           "\"p90_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"last_us\":[",
+           seconds, messages, deliveries, server, own, lost, again, skipped, strange, ended,
+           histogram_at(&latencies, .5) / 1e3, histogram_at(&latencies, .9) / 1e3,
+           histogram_at(&latencies, .99) / 1e3, histogram_at(&latencies, .999) / 1e3,
+           latencies.largest / 1e3);
+    for (uint64_t n = 0; n < messages && n < LASTS_MAX; n++)
+        printf("%s%.1f", n ? "," : "", lasts[n] / 1e3);
+    printf("]}\n");
+}
+
 static void load(void) {
     uint64_t began = now_ns(), warm = began + plan.warm_up * SECOND;
     uint64_t over = warm + plan.seconds * SECOND, now, sent_before = 0, delivered_before = 0;
@@ -410,13 +436,7 @@ static void load(void) {
     uint64_t in_time = delivered - delivered_before, messages = sent - sent_before;
     loading = measuring = false;
     while (missing() > 0 && now_ns() < over + DRAIN_S * SECOND) turn(5);
-    printf("{\"seconds\":%.6f,\"messages\":%lu,\"deliveries\":%lu,\"server_s\":%.3f,\"own_s\":%.3f,"
-           "\"lost\":%lu,\"again\":%lu,\"skipped\":%lu,\"strange\":%lu,\"ended\":%d,\"p50_us\":%.1f,"
-           "\"p90_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f}\n",
-           seconds, messages, in_time, server, own, missing(), again, skipped, strange, ended,
-           histogram_at(&latencies, .5) / 1e3, histogram_at(&latencies, .9) / 1e3,
-           histogram_at(&latencies, .99) / 1e3, histogram_at(&latencies, .999) / 1e3,
-           latencies.largest / 1e3);
+    tell(seconds, messages, in_time, server, own, missing());
 }
 
 /* Keep the connections until standard input ends. */
@@ -426,20 +446,34 @@ static void hold(void) {
     while (poll(&input, 1, 0) == 0 || read(0, &byte, 1) > 0) turn(20);
 }
 
+/* The same, and measure what others publish meanwhile. */
+static void listen_only(void) {
+    double server = server_seconds(), own = own_seconds();
+    uint64_t began = now_ns(), heard = 0, expected = 0;
+    measuring = true;
+    hold();
+    for (int i = 0; i < plan.connections; i++)
+        if (connections[i].awaited - 1 > heard) heard = connections[i].awaited - 1;
+    expected = heard * plan.connections;
+    tell((now_ns() - began) / 1e9, heard, delivered, server_seconds() - server,
+         own_seconds() - own, expected - delivered);
+}
+
 static void read_plan(int count, char **words) {
     enum { PORT, PATH, CONNECTIONS, ROOMS, WINDOW, RATE, SECONDS, WARM_UP, PAYLOAD, AT_ONCE,
-           SOURCES, STOPPED, SERVER, HOLD };
+           SOURCES, STOPPED, SERVER, JOIN_SECONDS, HOLD, LISTEN };
     static const char *names[] = {"port", "path", "connections", "rooms", "window", "rate",
                                   "seconds", "warm-up", "payload", "at-once", "sources", "stopped",
-                                  "server", "hold"};
+                                  "server", "join-seconds", "hold", "listen"};
     static int *wholes[] = {[PORT] = &plan.port, [CONNECTIONS] = &plan.connections,
                             [ROOMS] = &plan.rooms, [WINDOW] = &plan.window,
                             [PAYLOAD] = &plan.payload, [AT_ONCE] = &plan.at_once,
                             [SOURCES] = &plan.sources, [STOPPED] = &plan.stopped,
-                            [SERVER] = &plan.server, [HOLD] = &plan.hold};
-    static struct option options[HOLD + 2];
-    for (int i = 0; i <= HOLD; i++)
-        options[i] = (struct option){names[i], i == HOLD ? no_argument : required_argument, 0, i};
+                            [SERVER] = &plan.server, [JOIN_SECONDS] = &plan.join_seconds,
+                            [HOLD] = &plan.hold, [LISTEN] = &plan.listen};
+    static struct option options[LISTEN + 2];
+    for (int i = 0; i <= LISTEN; i++)
+        options[i] = (struct option){names[i], i >= HOLD ? no_argument : required_argument, 0, i};
     int which;
     while ((which = getopt_long(count, words, "", options, NULL)) != -1) {
         if (which == '?') exit(2);
@@ -447,11 +481,12 @@ static void read_plan(int count, char **words) {
         else if (which == RATE) plan.rate = atof(optarg);
         else if (which == SECONDS) plan.seconds = atof(optarg);
         else if (which == WARM_UP) plan.warm_up = atof(optarg);
-        else *wholes[which] = which == HOLD ? 1 : atoi(optarg);
+        else *wholes[which] = which >= HOLD ? 1 : atoi(optarg);
     }
     if (plan.port <= 0 || plan.rooms <= 0 || plan.window <= 0 || plan.payload < 0 ||
         plan.payload > FLOOD_PAYLOAD || plan.connections - plan.stopped < plan.rooms)
         FAIL("a port is needed, and a member for each room");
+    if (plan.listen && plan.rooms > 1) FAIL("who listens is in one room");
 }
 
 static void prepare(void) {
@@ -486,6 +521,10 @@ int main(int count, char **words) {
     read_plan(count, words);
     prepare();
     join_all();
+    if (plan.listen) {
+        listen_only();
+        return 0;
+    }
     if (plan.hold) hold();
     for (int i = plan.connections - plan.stopped; i < plan.connections; i++) stop(&connections[i]);
     if (plan.seconds > 0) load();
