@@ -115,7 +115,17 @@ class Stay:
         client: its connection.
     """
 
-    __slots__ = ("_access", "_begun", "_renews_at", "_timer", "_token", "_warned", "client", "who")
+    __slots__ = (
+        "_access",
+        "_begun",
+        "_renews_at",
+        "_timer",
+        "_token",
+        "_warned",
+        "_warning_s",
+        "client",
+        "who",
+    )
 
     def __init__(self, access: "Access", client: Resident, who: str) -> None:
         """A stay that has not begun: the client cannot be spoken to yet."""
@@ -125,6 +135,7 @@ class Stay:
         self._begun = False
         self._timer: Timer | None = None
         self._warned = False
+        self._warning_s = access.limits.expiry_warning_s  # before the end
         self._token = 0  # the hash of the one taken last
         self._renews_at = -inf  # when the next one is looked at
 
@@ -170,15 +181,20 @@ class Stay:
         return Reply.ok(self._time_left())
 
     def _restart(self) -> None:
-        """The client's time is another one."""
+        """The client's time is another one.
+
+        Who renews with short tokens is left half the time of each before it is warned: it would
+        otherwise be warned at once, renew, be warned at once again, and so on without a rest.
+        """
         if self._timer is not None:
             self._timer.cancel()
         self._warned = False
+        self._warning_s = min(self._access.limits.expiry_warning_s, self._left() / 2)
         self._look()
 
     def _look(self) -> None:
         """Warn of the end, bring it about, or wait for either."""
-        left, warning_s = self._left(), self._access.limits.expiry_warning_s
+        left, warning_s = self._left(), self._warning_s
         self._timer = None
         if left <= 0:
             self.client.end(EXPIRED)

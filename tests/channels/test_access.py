@@ -136,6 +136,20 @@ async def test_a_client_is_warned_again_of_another_end(
             await client.receive()
 
 
+async def test_who_renews_with_short_tokens_has_a_rest_between(
+    node: Node, autojump_clock: MockClock
+) -> None:
+    """It is warned when half of the time is over, not at once."""
+    async with connect(node.endpoint, token="ann 600") as client:
+        assert await renewed(client, "ann 8") == 8
+        await client.assert_broadcast("phoenix", "token_expiring", {"expires_in": 4})
+        assert autojump_clock.current_time() == pytest.approx(4, abs=0.1)
+        assert await renewed(client, "ann 10") == 10
+        await client.assert_broadcast("phoenix", "token_expiring", {"expires_in": 5})
+        assert await client.assert_ended() == 4401
+        assert autojump_clock.current_time() == pytest.approx(4 + 10, abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("payload", "response"),
     [
