@@ -23,7 +23,7 @@ from app.http.message import Request
 from app.http.schemas import TreeAnswer
 from app.inspect.model import find
 from app.limits import LOCAL_QUESTIONS_MAX, SIBLING_ANSWER_BYTES_MAX, SIBLING_ANSWER_S
-from app.workers.berth import Berth
+from app.workers.berth import Berth, name_of
 from app.workers.exposition import gauge, merged
 
 _METRICS: Final = "/metrics"
@@ -63,18 +63,30 @@ class Siblings:
             request: who asked for it, and how.
             path: of the place; "" for the root, which then has the children of all.
         """
+        own = self._counted(own, self._berth.number)
         place = find(own, path) if path else None
         if place is not None:
             return place
         token = request.headers.get("authorization", "")
         answers = await self._ask(f"{_TREE}?{request.query}", {"Authorization": token})
-        trees = {number: _tree(answer) for number, answer in answers.items()}
+        found = {number: _tree(answer) for number, answer in answers.items()}
+        trees = {n: self._counted(tree, n) for n, tree in found.items() if tree is not None}
         if path:
-            return next((tree for tree in trees.values() if tree is not None), None)
-        trees[self._berth.number] = own
-        whole = [tree for _, tree in sorted(trees.items()) if tree is not None]
+            return next(iter(trees.values()), None)
+        whole = [tree for _, tree in sorted({**trees, self._berth.number: own}.items())]
         children = tuple(child for tree in whole for child in tree.children)
         return replace(own, children=children, hidden=sum(tree.hidden for tree in whole))
+
+    def _counted(self, place: Vitals, number: int) -> Vitals:
+        """With how often the worker was started again, which only the parent counts."""
+        if place.name == name_of(number):
+            restarts = self._berth.crew.restarts.get(number, 0)
+            return replace(place, restarts=place.restarts + restarts)
+        children = tuple(
+            self._counted(child, number) if child.name == name_of(number) else child
+            for child in place.children
+        )
+        return replace(place, children=children)
 
     async def _ask(self, target: str, headers: Mapping[str, str]) -> dict[int, bytes]:
         """What each sibling answers that answers well, by its number."""

@@ -95,6 +95,18 @@ async def test_the_tree_is_of_all_who_answer(nursery: trio.Nursery) -> None:
     assert all("Authorization: Bearer t" in other.asked[0] for other in others)
 
 
+async def test_a_worker_was_started_as_often_as_its_parent_says(nursery: trio.Nursery) -> None:
+    """Its own tree, which began with it, cannot know: here the second was, three times."""
+    answers = [_tree("worker-2"), replace(OWN, name="worker-2")]
+    for answer, path in zip(answers, ("", "agio/worker-2"), strict=True):
+        other = Sibling(_answer(msgspec.json.encode(TreeAnswer("x", 1.0, answer))))
+        siblings = await _siblings(nursery, other)
+        tree = await siblings.tree(_tree("worker-1"), ASKED, path)
+        assert tree is not None
+        assert [3] == [each.restarts for _, each in tree.walk() if each.name == "worker-2"]
+        assert 3 == sum(each.restarts for _, each in tree.walk())
+
+
 async def test_a_place_is_looked_for_at_home_first(nursery: trio.Nursery) -> None:
     """And nobody is asked where it is there."""
     other = Sibling(_answer(msgspec.json.encode(TreeAnswer("x", 1.0, _tree("x")))))
