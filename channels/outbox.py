@@ -244,7 +244,8 @@ class Outbox:
         """For whoever writes: all that waits, as one batch. Then say `wrote` and `done`."""
         batch = b"".join(self.queue)
         self._requeue([])
-        self._in_flight, self.count = self.count, 0
+        self._in_flight += self.count  # a batch before may have been interrupted
+        self.count = 0
         return batch
 
     def wrote(self, size: int) -> None:

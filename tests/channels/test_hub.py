@@ -70,6 +70,18 @@ def test_a_connection_that_ends_in_the_middle_of_a_run_changes_no_order(how: str
     assert got(other, frame_of("t", 1), frame_of("t", 2))
 
 
+def test_what_was_being_written_as_the_writer_was_interrupted_is_lost_and_counted() -> None:
+    """Also where somebody takes what came since, to say goodbye behind it."""
+    hub = Hub()
+    sink = Sink(hub)
+    for message in (b"1", b"2"):
+        hub.push(sink.outbox, message)
+        sink.outbox.take()
+    sink.outbox.close()
+    found = hub.statistics()
+    assert (found.disconnected, found.queued) == (2, 0)
+
+
 def test_all_members_share_the_same_bytes() -> None:
     """A run is joined once, not once for each member."""
     hub = Hub()
