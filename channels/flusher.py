@@ -163,9 +163,12 @@ class Flusher:
     def _squeeze(self, outbox: Outbox, run: Run) -> None:
         """Find room in an outbox that has none, or in which the newest replaces what is older."""
         totals, most = self.totals, self._outbox_bytes
+        outbox.flush()  # what is in it may wait for nothing but its turn
         if outbox.closed:
             totals.disconnected += run.count
         elif run.latest:
+            if not outbox.queue:
+                self._dirty.append(outbox)
             for piece in run.latest:
                 if outbox.size + len(piece) <= most or outbox.make_room(len(piece), most):
                     outbox.replace(piece)

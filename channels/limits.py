@@ -42,6 +42,10 @@ READS_A_TURN: Final = 256
 # lap of the loop at some ten milliseconds.
 WAKES_A_TURN: Final = 8
 
+# Bytes read that count as much as one such task: some 200 small messages, which take 2 ms. A client
+# that sends a whole buffer of them is alone in its turn.
+READ_COST_BYTES: Final = 8_192
+
 # Channels of one connection that gave way to others and have not ended yet. A join waits for the
 # end of all of its topic before it, so a burst costs its square: this many take milliseconds.
 ENDING_MAX: Final = 100

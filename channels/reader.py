@@ -5,7 +5,8 @@ for each packet, several times what the message in it costs. So the sockets stan
 their own, and one task waits for that set, which is itself something to be waited for. When it is
 readable, whoever has something is called, one after another, and reads and acts without waiting;
 only what takes a wait wakes the client's own task. Where thousands leave at once, their tasks are
-woken a few in each turn: all of them together would keep everybody else waiting for seconds.
+woken a few in each turn: all of them together would keep everybody else waiting for seconds. So
+would those who send a whole buffer of small messages at once: few of these are read in a turn, too.
 
 Where there is no epoll, or while this does not run, each client waits for its own socket.
 """
@@ -29,7 +30,7 @@ class Reader:
         """Nobody to read from yet."""
         self.running = False
         self._epoll: select.epoll | None = None
-        self._on_readable: dict[int, Callable[[], bool]] = {}
+        self._on_readable: dict[int, Callable[[], int]] = {}
 
     async def run(self, life: Lifeline) -> None:
         """Read until asked to stop. Without epoll it only stands by."""
@@ -43,13 +44,13 @@ class Reader:
             await life.stop_requested.wait()
             nursery.cancel_scope.cancel()
 
-    def add(self, descriptor: int, on_readable: Callable[[], bool]) -> None:
+    def add(self, descriptor: int, on_readable: Callable[[], int]) -> None:
         """Have `on_readable` called whenever there is something to read, until `remove`.
 
         Args:
             descriptor: of an open socket.
-            on_readable: reads without waiting; must neither block nor raise. It says whether it
-                woke a task.
+            on_readable: reads without waiting; must neither block nor raise. It says what it cost:
+                1 for a task that it woke, and 1 for each `READ_COST_BYTES` that it read.
         """
         assert self._epoll is not None, "it ran before"
         self._epoll.register(descriptor, _READABLE)
@@ -65,10 +66,10 @@ class Reader:
         on_readable = self._on_readable
         while True:
             await trio.lowlevel.wait_readable(epoll.fileno())
-            woken = 0
+            cost = 0
             for descriptor, _ in epoll.poll(0, READS_A_TURN):
                 read = on_readable.get(descriptor)
                 if read is not None:  # nobody before it in this turn had it removed
-                    woken += read()
-                if woken >= WAKES_A_TURN:
+                    cost += read()
+                if cost >= WAKES_A_TURN:
                     break  # what is left is readable still

@@ -23,7 +23,7 @@ import trio
 
 from actors import Wakeup
 from channels.inbound_lane import InboundLane, Lift
-from channels.limits import RECEIVE_BYTES, WRITE_BYTES, Limits
+from channels.limits import READ_COST_BYTES, RECEIVE_BYTES, WRITE_BYTES, Limits
 from channels.outbox import Outbox, Totals
 from channels.reader import Reader
 from channels.verdict import BROKEN, SLOW_READER, Verdict
@@ -119,20 +119,22 @@ class Wire:
         self._found = None
         return found
 
-    def _read(self) -> bool:
-        """For the reader: read what there is, without raising. Tells whether it woke a task."""
+    def _read(self) -> int:
+        """For the reader: read what there is, without raising. Tells what it cost."""
         assert self._socket is not None, "only sockets are watched"
+        cost = 0
         try:
             data = self._socket.recv(RECEIVE_BYTES)
+            cost = len(data) // READ_COST_BYTES
             if data:
                 self._heard()
                 self._lane.feed(data)
                 passed = self._lane.walk(self._lift)
                 if not passed:
-                    return False
+                    return cost
                 data = passed
         except BlockingIOError:
-            return False
+            return cost
         except OSError:
             data = b""
         except Exception as error:  # noqa: BLE001 - raised again by the task that runs the connection
@@ -140,7 +142,7 @@ class Wire:
         self._found = data
         self._reader.remove(self._socket.fileno())
         self._attention.set()
-        return True
+        return cost + 1
 
     async def _receive(self) -> bytes:
         """What the client sent; straight from the socket, where there is one."""

@@ -87,6 +87,36 @@ def test_a_message_that_finds_no_room_does_not_stand_in_the_way_of_smaller_ones(
     assert (found.dropped, found.queued) == (3, 2)
 
 
+@pytest.mark.parametrize("delivery", [DROP_OLDEST, latest_by("n")])
+def test_a_client_that_keeps_up_loses_nothing_however_much_comes_at_once(
+    delivery: Delivery,
+) -> None:
+    """Its outbox is full because it was nobody's turn to send, and not because it reads slowly."""
+    hub = Hub(Limits(outbox_bytes=SIZE * 3))
+    sink = Sink(hub)
+    member(hub, "t", sink, delivery=delivery)
+    for n in range(10, 20):
+        hub.push(sink.outbox, frame_of("t", n))
+        publish(hub, "t", n)
+    flush(sink)
+    assert got(sink, *(frame_of("t", n) for n in range(10, 20) for _ in range(2)))
+    assert (sink.lost, hub.statistics().dropped) == ([], 0)
+
+
+async def test_what_is_too_large_stops_nobody_from_getting_the_rest() -> None:
+    """Of a run in which the newest of each thing counts, the parts that fit are sent."""
+    hub = Hub(Limits(outbox_bytes=SIZE * 3))
+    sink = Sink(hub)
+    member(hub, "t", sink, delivery=latest_by("n"))
+    async with running(ChildSpec("hub", hub.run)):
+        publish(hub, "t", 10)
+        hub.publish("t", "e", {"n": "x" * SIZE * 3})
+        hub.settle()
+        await trio.testing.wait_all_tasks_blocked()
+        assert got(sink, frame_of("t", 10))
+        assert hub.statistics().queued == 0
+
+
 def test_of_each_thing_the_newest_is_kept() -> None:
     """In the order of the newest; other messages stay where they are."""
     hub = Hub()

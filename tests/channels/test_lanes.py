@@ -12,9 +12,12 @@ from wsproto.events import CloseConnection, Ping, Pong, TextMessage
 
 from actors import ChildSpec, Lifeline, running
 from actors.testing import PlannedCrash, crash
-from channels.limits import WAKES_A_TURN, Limits
+from channels.limits import READ_COST_BYTES, WAKES_A_TURN, Limits
+from channels.outbox import Totals
 from channels.reader import Reader
 from channels.testing import Node, Streams, connect, serving
+from channels.websocket import Wire
+from tests.channels.raw_frames import FINAL_TEXT, PING, masked
 from tests.channels.rooms import Hot
 from tests.channels.test_wire import REQUEST, sockets
 
@@ -122,9 +125,9 @@ async def test_a_reader_that_crashes_reads_on_in_its_next_life() -> None:
         assert isinstance(theirs, trio.SocketStream)
         descriptor = theirs.socket.fileno()
 
-        def read() -> bool:
+        def read() -> int:
             heard.append(os.read(descriptor, 10))
-            return False
+            return 0
 
         reader.add(descriptor, read)
         await ours.send_all(b"1")
@@ -140,16 +143,17 @@ async def test_a_reader_that_crashes_reads_on_in_its_next_life() -> None:
         assert heard == [b"1", b"2"]
 
 
-async def test_few_tasks_are_woken_between_two_laps() -> None:
+@pytest.mark.parametrize("cost", [1, WAKES_A_TURN])
+async def test_few_tasks_are_woken_between_two_laps(cost: int) -> None:
     """Thousands who leave at once do not keep the others waiting; each has its turn."""
     reader, woken, laps = Reader(), 0, [0]
     pairs = [trio.socket.socketpair() for _ in range(10 * WAKES_A_TURN)]
 
-    def leave(descriptor: int) -> bool:
+    def leave(descriptor: int) -> int:
         nonlocal woken
         woken += 1
         reader.remove(descriptor)
-        return True
+        return cost
 
     async with running(ChildSpec("reader", reader.run)):
         for ours, theirs in pairs:
@@ -159,9 +163,30 @@ async def test_few_tasks_are_woken_between_two_laps() -> None:
             await trio.lowlevel.checkpoint()
             laps.append(woken)
     # The two tasks run in any order within a lap, so there may be two turns between two looks.
-    assert max(after - before for before, after in pairwise(laps)) <= 2 * WAKES_A_TURN
+    assert max(after - before for before, after in pairwise(laps)) <= 2 * WAKES_A_TURN // cost
     for _, theirs in pairs:
         theirs.close()
+
+
+async def test_what_is_read_costs_by_its_bytes_and_by_whom_it_wakes() -> None:
+    """A buffer full of messages takes as long as several tasks, though nobody is woken for them."""
+    ours, theirs = trio.socket.socketpair()
+    messages = masked(FINAL_TEXT, b"x" * 100) * 300
+    async with trio.open_nursery() as nursery:
+        wire = Wire(
+            trio.SocketStream(theirs),
+            limits=Limits(),
+            totals=Totals(),
+            nursery=nursery,
+            reader=Reader(),
+        )
+        costs = []
+        for packet in (messages, masked(FINAL_TEXT, b"x"), masked(PING)):
+            await ours.send(packet)
+            costs.append(wire._read())
+        assert costs == [len(messages) // READ_COST_BYTES, 0, 1]
+        await wire.aclose()
+    ours.close()
 
 
 async def test_without_epoll_everybody_reads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
