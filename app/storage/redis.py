@@ -19,22 +19,20 @@ from functools import partial
 from typing import TypeVar, TypeVarTuple
 
 import trio
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
 from actors import Emit, Lifeline, drop_event
 from app.storage.annex import Annex, end_with_annex
 from app.storage.errors import AnnexDown
 from app.storage.limits import (
-    BUS_CONNECTIONS_MAX,
     BUS_INBOX_MAX,
     BUS_SUBSCRIPTIONS_MAX,
 )
 from app.storage.place import place_of
-from app.storage.redis_cluster import Cluster, ClusterFound, Place
+from app.storage.redis_cluster import Cluster
 from app.storage.redis_link import DOWN, Hooks
+from app.storage.redis_slots import ClusterFound, connections_to, tells_of_cluster
 from app.storage.redis_way import OneServer, Way
 from channels.broker import BusMessage, OnBusChange, OnBusMessage, ignore_change
 from channels.errors import BusDown
@@ -187,22 +185,12 @@ class RedisBus:
     async def _listen_forever(self) -> None:
         """Listen until cancelled."""
         self._delivery_due = False
-        pool = ConnectionPool.from_url(
-            self._url,
-            max_connections=BUS_CONNECTIONS_MAX,
-            # Deadlines are ours: the client's own run through asyncio.wait_for, which before Python
-            # 3.12 can swallow a cancellation.
-            socket_timeout=None,
-            socket_connect_timeout=None,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
+        connect_to = connections_to(self._url)
         hooks = Hooks(self._own, self._take, _greet, _ignore, self._turn)
         try:
-            await self._go(OneServer(pool.make_connection, self._wished, hooks))
+            await self._go(OneServer(partial(connect_to, None), self._wished, hooks))
         except ClusterFound:
-            await self._go(Cluster(partial(_connection_to, pool), self._wished, hooks))
+            await self._go(Cluster(connect_to, self._wished, hooks))
 
     async def _go(self, way: Way) -> None:
         """Use one way to Redis until cancelled."""
@@ -266,18 +254,8 @@ async def _greet(connection: AbstractConnection) -> None:
     await connection.send_command("INFO", "cluster", check_health=False)
     with suppress(ResponseError):  # who may not ask that is on no cluster of ours
         told: bytes = await connection.read_response()
-        if b"cluster_enabled:1" in told:
+        if tells_of_cluster(told):
             raise ClusterFound
-
-
-def _connection_to(pool: ConnectionPool, place: Place | None) -> AbstractConnection:
-    """A connection as the pool makes them, to another node of the same cluster."""
-    if place is None:
-        return pool.make_connection()  # type: ignore[no-any-return,no-untyped-call] # it forgot them
-    host, port = place
-    options = {**pool.connection_kwargs, "host": host, "port": port}
-    made: AbstractConnection = pool.connection_class(**options)
-    return made
 
 
 def _ignore(_channel: str | None) -> None:

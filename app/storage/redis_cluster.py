@@ -14,42 +14,31 @@ Replicas are not asked for anything. A shard without a primary is waited for: it
 subscribed again once there is one.
 
 `redis.asyncio` has a sharded pub/sub of its own, which reads a message at a time through the parser
-that `redis_link` exists to avoid; only its connections and its hash of slots are used here.
+that `redis_link` exists to avoid.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from redis.asyncio.connection import AbstractConnection
-from redis.crc import key_slot
 
 from app.storage.limits import (
     BUS_ANSWER_S,
     BUS_BACKOFF_FIRST_S,
-    BUS_SHARDS_MAX,
     BUS_TOPOLOGY_S,
 )
 from app.storage.redis_link import DOWN, Hooks, Listener, Speaker
+from app.storage.redis_slots import ConnectTo, Place, Slots
 from app.storage.redis_wire import MOVED, SHARDED, ServerRefused
 from channels.broker import BusMessage
 from channels.errors import BusDown
 
-Place: TypeAlias = tuple[str, int]
-"""Where a node of the cluster is: host and port."""
-
-ConnectTo: TypeAlias = Callable[[Place | None], AbstractConnection]
-"""Makes a connection to a node, or with None to where the settings point; not connected yet."""
-
 # What a primary refuses with that may not be the right one, or not for long.
 _ELSEWHERE: Final = frozenset({MOVED, "ASK", "TRYAGAIN", "CLUSTERDOWN"})
-
-
-class ClusterFound(Exception):  # noqa: N818 - it says what happened
-    """The server that one connected to is a node of a cluster."""
 
 
 @dataclass(slots=True)
@@ -79,7 +68,7 @@ class Cluster:
             hooks, greet=_greet, on_ended=self._has_moved, tell=self._has_changed
         )
         self._links: dict[Place, _Link] = {}
-        self._owners: dict[int, Place] = {}  # of slots
+        self._slots = Slots(connect_to)
         self._change = asyncio.Event()
         self._looked = asyncio.Event()
         self._was_connected = False
@@ -177,7 +166,7 @@ class Cluster:
     # The shape of the cluster ---------------------------------------------------------------------
 
     def _owner(self, channel: str) -> Place | None:
-        place = self._owners.get(key_slot(channel.encode()))
+        place = self._slots.owner(channel)
         return place if place in self._links else None
 
     def _by_owner(self, channels: Iterable[str]) -> dict[Place | None, list[str]]:
@@ -207,12 +196,10 @@ class Cluster:
 
     async def _follow(self) -> None:
         """Ask who owns what, and bring links and wishes there."""
-        owners = await self._ask()
-        if owners is None:
+        if not await self._slots.ask(self._links):
             self._has_changed("no node answers")
             return
-        self._owners = owners
-        places = set(owners.values())
+        places = self._slots.places
         for place in self._links.keys() - places:
             await self._drop(place)
         for place in sorted(places - self._links.keys()):
@@ -233,31 +220,6 @@ class Cluster:
             if more := sorted(wished - listener.wished):
                 await listener.subscribe(more)
             await listener.renew()
-
-    async def _ask(self) -> dict[int, Place] | None:
-        """Who owns which slot, as the first node says that answers; None: none does."""
-        for place in (*self._links, None):
-            with suppress(*DOWN):
-                async with asyncio.timeout(BUS_ANSWER_S):
-                    return await self._ask_at(self._connect_to(place))
-        return None
-
-    async def _ask_at(self, connection: AbstractConnection) -> dict[int, Place]:
-        try:
-            await connection.connect()  # type: ignore[no-untyped-call] # the client forgot it
-            await connection.send_command("CLUSTER", "SLOTS", check_health=False)
-            ranges: Any = await connection.read_response()
-            asked = str(getattr(connection, "host", ""))
-        finally:
-            await connection.disconnect(nowait=True)
-        owners: dict[int, Place] = {}
-        for first, last, (host, port, *_), *_replicas in ranges:
-            # A node that does not know its own address means the one it was asked at.
-            place = (host.decode() if host else asked, int(port))
-            owners.update(dict.fromkeys(range(first, last + 1), place))
-        if len(set(owners.values())) > BUS_SHARDS_MAX:
-            raise ServerRefused({"TOO_MANY_SHARDS"})
-        return owners
 
     def _make(self, place: Place) -> _Link:
         def connect() -> AbstractConnection:
