@@ -15,6 +15,7 @@ notice nothing. Subscriptions are wishes that the bus itself renews when it is b
 
 from collections import defaultdict, deque
 from typing import Final
+from urllib.parse import quote, unquote
 
 import trio
 
@@ -26,6 +27,8 @@ from channels.limits import BUS_BATCH_MAX, BUS_GATHER_S, BUS_QUEUE_MAX, BUS_SUBS
 # Names on the bus: topics and raw channels cannot be mistaken for one another, nor for another
 # program's keys.
 _TOPIC: Final = "agio:topic:"
+# Before a topic whose name has to be spelt otherwise.
+_QUOTED: Final = "agio:quoted-topic:"
 _RAW: Final = "agio:raw:"
 # Between a node's name and the message. No node's name holds it.
 _SEPARATOR: Final = b" "
@@ -34,8 +37,18 @@ EVERYONE: Final = b"*" + _SEPARATOR
 
 
 def topic_channel(topic: str) -> str:
-    """The bus channel on which a topic's messages travel."""
-    return _TOPIC + topic
+    """The bus channel on which a topic's messages travel.
+
+    No name of a channel holds a closing brace: on a cluster what is in braces decides on the slot,
+    and a key that is to be in the slot of a channel has the whole name in them.
+    """
+    return _TOPIC + topic if "}" not in topic else _QUOTED + quote(topic, safe="")
+
+
+def _topic_of(channel: str) -> str:
+    if channel.startswith(_QUOTED):
+        return unquote(channel.removeprefix(_QUOTED))
+    return channel.removeprefix(_TOPIC)
 
 
 class RedisBroker:
@@ -87,7 +100,7 @@ class RedisBroker:
     async def subscribe(self, topic: str) -> None:
         """Count one more member, and wait until the bus listens, or for a second."""
         self._members[topic] += 1
-        channel = _TOPIC + topic
+        channel = topic_channel(topic)
         self._want(channel)
         if channel in self._subscribed:
             await trio.lowlevel.checkpoint()
@@ -100,12 +113,12 @@ class RedisBroker:
         self._members[topic] -= 1
         if not self._members[topic]:
             del self._members[topic]
-            self._wanted.discard(_TOPIC + topic)
+            self._wanted.discard(topic_channel(topic))
             self._changed.set()
 
     def publish(self, topic: str, data: bytes) -> None:
         """Send an encoded broadcast to the other nodes."""
-        self._post(_TOPIC + topic, data)
+        self._post(topic_channel(topic), data)
 
     def publish_raw(self, channel: str, data: bytes) -> None:
         """Hand the bytes to the listeners of this node, and send them to the other nodes."""
@@ -145,7 +158,7 @@ class RedisBroker:
         if channel.startswith(_RAW):
             self._raw.deliver(channel.removeprefix(_RAW), message)
         elif self._on_remote is not None:
-            self._on_remote(channel.removeprefix(_TOPIC), message)
+            self._on_remote(_topic_of(channel), message)
 
     async def _send_forever(self) -> None:
         while True:

@@ -11,6 +11,7 @@ import secrets
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final, Protocol
 
 import trio
@@ -95,36 +96,37 @@ class Kept:
     messages: Sequence[bytes] = ()
 
 
+class Away(Enum):
+    """That one history cannot be reached now. Others may be: they need not be on one server."""
+
+    AWAY = auto()
+
+
+AWAY: Final = Away.AWAY
+
+
 class HistoryStore(Protocol):
-    """Where histories are. A history begins, with an epoch of its own, when it is first met."""
+    """Where histories are. A history begins, with an epoch of its own, when it is first met.
+
+    Each answer stands by itself: it is AWAY for those alone that cannot be reached now.
+    """
 
     async def run(self, life: Lifeline) -> None:
         """Work until asked to stop; ready at once, whether the histories can be reached or not."""
 
-    async def append(self, additions: Sequence[Addition]) -> Sequence[Cursor]:
+    async def append(self, additions: Sequence[Addition]) -> Sequence[Cursor | Away]:
         """Number these in order, keep them, and tell all nodes that listen to their topics.
 
         Returns:
-            Their places.
-
-        Raises:
-            HistoryDown: not now. Some of them may have been appended; the same ones again are safe
-                for `HISTORY_AGAIN_S` seconds.
+            Their places. What is AWAY may have been appended; the same again is safe for
+            `HISTORY_AGAIN_S` seconds. Where one of a topic is AWAY, those after it are, too.
         """
 
-    async def read(self, questions: Sequence[Question]) -> Sequence[Kept]:
-        """What is kept, in the order of the questions.
+    async def read(self, questions: Sequence[Question]) -> Sequence[Kept | Away]:
+        """What is kept, in the order of the questions."""
 
-        Raises:
-            HistoryDown: not now.
-        """
-
-    async def heads(self, topics: Sequence[str]) -> Sequence[Cursor | None]:
-        """The places of the newest messages; None where there is no history.
-
-        Raises:
-            HistoryDown: not now.
-        """
+    async def heads(self, topics: Sequence[str]) -> Sequence[Cursor | Away | None]:
+        """The places of the newest messages; None where there is no history."""
 
 
 def placed(cursor: Cursor, broadcast: bytes) -> bytes:

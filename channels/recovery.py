@@ -17,9 +17,9 @@ come in:
 What cannot be given any more is told as `reload`, an event on the topic with the new cursor. So a
 member sees every message once, in order, or a reload; never a silent gap.
 
-While the store is away nothing is published on such topics, and nobody joins them: both are
-refused, since neither could be made good later. Who has joined stays, and is given what he missed,
-or told to reload, when the store is back.
+While its history is away nothing is published on a topic, and nobody joins it: both are refused,
+since neither could be made good later. Who has joined stays, and is given what he missed, or told
+to reload, when it is back. Topics whose histories are elsewhere do not notice.
 
 A run that ends in the middle loses nothing: the object keeps what was wanted, and the next run
 goes on.
@@ -37,7 +37,7 @@ from channels.additions import Additions
 from channels.cursor import Cursor, parse_cursor
 from channels.errors import HistoryDown
 from channels.following import Followed, Reading, Waiter
-from channels.history import PLACED, Addition, History, HistoryStore, Kept
+from channels.history import AWAY, PLACED, Addition, Away, History, HistoryStore, Kept
 from channels.hub import Hub
 from channels.limits import (
     HISTORY_APPEND_S,
@@ -46,13 +46,12 @@ from channels.limits import (
     HISTORY_GRACE_S,
     HISTORY_HEADS_MAX,
     HISTORY_READS_MAX,
-    HISTORY_RETRY_CEILING_S,
-    HISTORY_RETRY_FIRST_S,
     HISTORY_SIGN_CHECKS,
     HISTORY_SIGN_S,
 )
 from channels.past import Past
 from channels.recovery_state import Due
+from channels.resting import Resting
 
 RELOAD: Final = "reload"
 
@@ -113,6 +112,7 @@ class Recovery:
         self._followed: dict[str, Followed] = {}
         self._wanted: dict[str, None] = {}  # topics to be read, the longest wanted first
         self._wants = Wakeup()
+        self._resting = Resting(self._want)  # those that could not be read
         self._suspected: dict[str, float] = {}  # topics with a gap, and until when it may close
         self._suspects = Wakeup()
         self._given = 0
@@ -145,6 +145,7 @@ class Recovery:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._additions.run)
             nursery.start_soon(self._read_forever)
+            nursery.start_soon(self._resting.run)
             nursery.start_soon(self._suspect_forever)
             nursery.start_soon(self._check_forever)
             life.ready()
@@ -237,55 +238,46 @@ class Recovery:
     # Reading.
 
     def _want(self, topic: str) -> None:
-        self._wanted[topic] = None
-        self._wants.set()
+        if topic not in self._resting:  # or else it comes when its rest is over
+            self._wanted[topic] = None
+            self._wants.set()
 
     async def _read_forever(self) -> None:
-        retry_s = HISTORY_RETRY_FIRST_S
         while True:
             await self._wants.wait()
             while self._wanted:
-                topics = list(self._wanted)[:HISTORY_READS_MAX]
-                if await self._read(topics):
-                    retry_s = HISTORY_RETRY_FIRST_S
-                else:
-                    await trio.sleep(retry_s)
-                    retry_s = min(2 * retry_s, HISTORY_RETRY_CEILING_S)
+                await self._read(list(self._wanted)[:HISTORY_READS_MAX])
 
-    async def _read(self, topics: Sequence[str]) -> bool:
-        """Read the histories of some topics; whether that went well."""
+    async def _read(self, topics: Sequence[str]) -> None:
+        """Read the histories of some topics."""
         readings = [
             Reading(topic, self._followed[topic]) for topic in topics if topic in self._followed
         ]
         for topic in topics:
             del self._wanted[topic]
-        kept: Sequence[Kept] | None = None
-        over = False
+            if topic not in self._followed:
+                self._resting.forget(topic)
+        answers: Sequence[Kept | Away] | None = None
         try:
-            kept = await self._store.read([reading.question for reading in readings])
-            over = True
-        except HistoryDown:
-            over = True
+            answers = await self._store.read([reading.question for reading in readings])
         finally:
-            if not over:  # the next run reads again
+            if answers is None:  # the next run reads again
                 for reading in readings:
-                    reading.followed.waiters[:0] = reading.waiters
+                    reading.put_back()
                     self._wanted[reading.topic] = None
-        if kept is None:
-            self._failed(readings)
-            return False
-        self._reads += len(readings)
-        reloads = sum(map(self._learn, readings, kept))
+        reloads = sum(map(self._take, readings, answers))
         if reloads:
             self._emit("history.reloaded", {"topics": reloads})
-        return True
 
-    def _failed(self, readings: Sequence[Reading]) -> None:
-        """Who waits is told; what members lack stays wanted."""
-        for reading in readings:
+    def _take(self, reading: Reading, kept: Kept | Away) -> bool:
+        """Take what was read of one topic; whether it was a reload."""
+        if kept is AWAY:  # who waits is told; what members lack stays wanted
+            self._resting.rest(reading.topic)
             reading.answer(None)
-            if reading.asked.cursor is not None:
-                self._wanted[reading.topic] = None
+            return False
+        self._resting.forget(reading.topic)
+        self._reads += 1
+        return self._learn(reading, kept)
 
     def _learn(self, reading: Reading, kept: Kept) -> bool:
         """Give members what was read, then answer who waits for it; whether it was a reload."""
@@ -338,7 +330,7 @@ class Recovery:
 
     async def _check(self) -> bool:
         """Compare all topics with their histories; whether that went well."""
-        topics = list(self._followed)
+        topics, whole = list(self._followed), True
         for begin in range(0, len(topics), HISTORY_HEADS_MAX):
             chunk = [
                 (topic, self._followed[topic])
@@ -346,16 +338,16 @@ class Recovery:
                 if topic in self._followed
             ]
             asked = [followed.state.ask() for _, followed in chunk]
-            try:
-                heads = await self._store.heads([topic for topic, _ in chunk])
-            except HistoryDown:
-                return False
-            self._checked += len(chunk)
+            heads = await self._store.heads([topic for topic, _ in chunk])
             for (topic, followed), known, head in zip(chunk, asked, heads, strict=True):
+                if head is AWAY:
+                    whole = False
+                    continue
+                self._checked += 1
                 followed.state.see(head, known)
                 if followed.state.behind:
                     self._suspect(topic)
-        return True
+        return whole
 
 
 def _check_s() -> float:

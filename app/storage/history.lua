@@ -37,7 +37,8 @@ end
 
 -- sent: the message's id, with its cursor while the same message may come again.
 local sent = KEYS[3]
-local again_ms, count_max, size_max, channel, mark, message = unpack(ARGV, 6, 11)
+-- publish: PUBLISH, or on a cluster SPUBLISH, whose channel has the slot of the keys.
+local again_ms, count_max, size_max, publish, channel, mark, message = unpack(ARGV, 6, 12)
 
 local already = redis.call('GET', sent)
 if already then
@@ -71,5 +72,5 @@ until #gone < 2
 redis.call('HSET', head, 'position', string.format('%d', position), 'size', size)
 redis.call('PEXPIRE', kept, ttl_ms)
 redis.call('SET', sent, cursor, 'PX', again_ms)
-redis.call('PUBLISH', channel, mark .. cursor .. ' ' .. message)
+redis.call(publish, channel, mark .. cursor .. ' ' .. message)
 return cursor

@@ -137,8 +137,9 @@ BUS_BACKOFF_CEILING_S: Final = 2.0
 # missed nothing, is told so, and need not reload.
 HISTORY_HEAD_S: Final = 7 * 86_400.0
 
-# The connections that append to histories and read them, and room for those being replaced.
-HISTORY_CONNECTIONS_MAX: Final = 4
+# How long a batch waits for a connection to a server that failed last: connecting goes on without
+# it, and what belongs to other shards need not wait for one that does not answer.
+HISTORY_LINK_WAIT_S: Final = 0.25
 
 # How long closing a connection may take.
 BUS_CLOSE_S: Final = 0.5

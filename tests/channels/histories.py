@@ -13,8 +13,16 @@ from channels.broker_redis import RedisBroker
 from channels.channel import Channel, ChannelSocket, InResult, Joined, JoinResult, Reply
 from channels.cursor import Cursor
 from channels.endpoint import Endpoint
-from channels.errors import HistoryDown
-from channels.history import Addition, History, Kept, MemoryHistory, Question, placed
+from channels.history import (
+    AWAY,
+    Addition,
+    Away,
+    History,
+    Kept,
+    MemoryHistory,
+    Question,
+    placed,
+)
 from channels.hub import Hub
 from channels.recovery import Recovery
 from channels.router import Route, Router
@@ -46,60 +54,70 @@ class Talk(Channel):
 
 
 @dataclass
-class Shared(MemoryHistory):
+class Shared:
     """One store of several nodes, which can be away, lose its answers, and be restarted empty.
 
     Attributes:
         tell: how messages get to nodes; a test may lose them.
         away: nothing is answered.
+        lost: topics of which nothing is answered.
         mute: what is asked is done, and the answer lost.
     open: what is asked is answered when this is set.
     """
 
     tell: Callable[[str, bytes], None]
     away: bool = False
+    lost: set[str] = field(default_factory=set)
     mute: bool = False
     open: trio.Event = field(default_factory=trio.Event)
     seen: dict[str, Cursor] = field(default_factory=dict)
+    _memory: MemoryHistory = field(default_factory=MemoryHistory)
 
     def __post_init__(self) -> None:
-        super().__init__()
         self.open.set()
+
+    async def run(self, life: Lifeline) -> None:
+        """As the store that it is made of."""
+        await self._memory.run(life)
 
     def lose_all(self) -> None:
         """What a restart without a disk does."""
-        super().__init__()
+        self._memory = MemoryHistory()
         self.seen.clear()
 
-    async def append(self, additions: Sequence[Addition]) -> Sequence[Cursor]:
+    async def append(self, additions: Sequence[Addition]) -> Sequence[Cursor | Away]:
         """As the store does that tells nodes by itself, and knows what came before."""
-        await self._answer()
-        cursors = []
-        for addition in additions:
-            cursor = self.seen.get(addition.id)
-            if cursor is None:
-                [cursor] = await super().append([addition])
-                self.seen[addition.id] = cursor
-                self.tell(addition.topic, placed(cursor, addition.broadcast))
-            cursors.append(cursor)
-        if self.mute:
-            raise HistoryDown("the answer is lost")
-        return cursors
-
-    async def read(self, questions: Sequence[Question]) -> Sequence[Kept]:
-        """What is kept."""
-        await self._answer()
-        return await super().read(questions)
-
-    async def heads(self, topics: Sequence[str]) -> Sequence[Cursor | None]:
-        """The newest places."""
-        await self._answer()
-        return await super().heads(topics)
-
-    async def _answer(self) -> None:
         await self.open.wait()
-        if self.away:
-            raise HistoryDown("on purpose")
+        return [await self._add(addition) for addition in additions]
+
+    async def read(self, questions: Sequence[Question]) -> Sequence[Kept | Away]:
+        """What is kept."""
+        await self.open.wait()
+        return [
+            AWAY if self._is_away(question.topic) else (await self._memory.read([question]))[0]
+            for question in questions
+        ]
+
+    async def heads(self, topics: Sequence[str]) -> Sequence[Cursor | Away | None]:
+        """The newest places."""
+        await self.open.wait()
+        return [
+            AWAY if self._is_away(topic) else (await self._memory.heads([topic]))[0]
+            for topic in topics
+        ]
+
+    async def _add(self, addition: Addition) -> Cursor | Away:
+        if self._is_away(addition.topic):
+            return AWAY
+        cursor = self.seen.get(addition.id)
+        if cursor is None:
+            [cursor] = await self._memory.append([addition])
+            self.seen[addition.id] = cursor
+            self.tell(addition.topic, placed(cursor, addition.broadcast))
+        return AWAY if self.mute else cursor
+
+    def _is_away(self, topic: str) -> bool:
+        return self.away or topic in self.lost
 
 
 @dataclass

@@ -101,7 +101,7 @@ async def test_a_node_that_cannot_reach_redis_heals_when_it_can(
     """It gives its members what they missed, in order, or says that it cannot."""
     monkeypatch.setattr("app.storage.redis_link.BUS_ANSWER_S", 0.2)
     monkeypatch.setattr("app.storage.redis_link.BUS_SILENCE_S", 0.2)
-    monkeypatch.setattr("app.storage.redis_history.BUS_ANSWER_S", 0.2)
+    monkeypatch.setattr("app.storage.redis_shards.BUS_ANSWER_S", 0.2)
     topic = topic_of_its_own()
     async with (
         door_to(valkey_url) as door,

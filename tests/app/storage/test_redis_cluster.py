@@ -1,129 +1,21 @@
 """The bus over a real cluster of three: each message on its shard, whatever becomes of them."""
 
-import itertools
-import signal
-import socket
-import subprocess
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import pytest
-import redis
-import redis.asyncio
 import trio
-from redis.crc import key_slot
 
 from actors import Lifeline, System
-from app.child_process import popen
 from app.storage import Annex
-from app.storage.embedded import find_valkey
 from app.storage.redis import RedisBus
 from channels.errors import BusDown
+from tests.support.valkey_cluster import SHARDS, Three
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
-_SLOTS = 16_384
-_SHARDS = 3
 _PATIENCE_S = 30
-_NUMBERS = itertools.count(1)
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-@dataclass
-class Shard:
-    """One primary of the cluster."""
-
-    folder: Path
-    port: int
-    bus_port: int
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it; what it knew of the cluster it knows again."""
-        binary = find_valkey()
-        assert binary is not None
-        self.process = popen(
-            [
-                *(str(binary), "--port", str(self.port), "--cluster-port", str(self.bus_port)),
-                *("--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""),
-                *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000"),
-                *("--cluster-require-full-coverage", "no"),
-            ],
-            signal.SIGKILL,
-            stdout=subprocess.DEVNULL,
-        )
-
-    def ask(self, *command: object) -> Any:
-        """What it answers to one command; None while it does not."""
-        with suppress(redis.ConnectionError), redis.Redis(port=self.port) as client:
-            return client.execute_command(*command)
-        return None
-
-    def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """End it."""
-        if self.process is not None:
-            self.process.send_signal(number)
-            self.process.wait()
-            self.process = None
-
-
-@dataclass
-class Three:
-    """The cluster."""
-
-    shards: list[Shard]
-
-    @property
-    def url(self) -> str:
-        """Of one of them; the others are found."""
-        return f"redis://127.0.0.1:{self.shards[0].port}/0"
-
-    def channel_of(self, shard: int) -> str:
-        """A new channel that began on this shard."""
-        return next(
-            name
-            for name in (f"agio:topic:cluster:{next(_NUMBERS)}" for _ in itertools.count())
-            if key_slot(name.encode()) * _SHARDS // _SLOTS == shard
-        )
-
-    def is_whole(self) -> bool:
-        """Whether all of them say so."""
-        wanted = (b"cluster_state:ok", b"cluster_slots_ok:%d" % _SLOTS, b"cluster_known_nodes:3")
-        infos = [shard.ask("CLUSTER", "INFO") or b"" for shard in self.shards]
-        return all(word in info for info in infos for word in wanted)
-
-
-@pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
-    """Three primaries, each with a third of the slots."""
-    if find_valkey() is None:
-        pytest.skip("there is no Valkey for this machine")
-    shards = [
-        Shard(tmp_path_factory.mktemp("shard"), _free_port(), _free_port()) for _ in range(_SHARDS)
-    ]
-    with ExitStack() as stack:
-        for shard in shards:
-            shard.start()
-            stack.callback(shard.stop)
-        for number, shard in enumerate(shards):
-            while shard.ask("PING") is None:
-                pass
-            first, last = -(-_SLOTS * number // _SHARDS), -(-_SLOTS * (number + 1) // _SHARDS) - 1
-            shard.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
-            shard.ask("CLUSTER", "MEET", "127.0.0.1", shards[0].port, shards[0].bus_port)
-        three = Three(shards)
-        while not three.is_whole():
-            pass
-        yield three
 
 
 class Node:
@@ -179,7 +71,7 @@ async def _until_it_works(attempt: Callable[[], Awaitable[bool]]) -> None:
 
 async def test_each_message_goes_by_its_own_shard(node: Node, three: Three) -> None:
     """In order for each channel; one call may name channels of all, and says who heard the last."""
-    channels = [three.channel_of(number % _SHARDS) for number in range(9)]
+    channels = [three.channel_of(number % SHARDS) for number in range(9)]
     await node.bus.subscribe(channels)
     batch = [(channel, b"%d" % n) for n in range(300) for channel in channels]
     assert await node.bus.publish(batch) == 1
@@ -188,7 +80,7 @@ async def test_each_message_goes_by_its_own_shard(node: Node, three: Three) -> N
         assert node.heard[channel] == [b"%d" % n for n in range(300)]
     for number, shard in enumerate(three.shards):
         here = {name.decode() for name in shard.ask("PUBSUB", "SHARDCHANNELS")}
-        assert here == set(channels[number::_SHARDS])
+        assert here == set(channels[number::SHARDS])
     await node.bus.unsubscribe(channels)
     assert await node.bus.publish([(channels[0], b"nobody")]) == 0
 
@@ -197,10 +89,7 @@ async def test_a_slot_that_moves_takes_its_channels_along(node: Node, three: Thr
     """The old owner ends the subscription; it is made again at the new one, and nobody is deaf."""
     channel, other = three.channel_of(0), three.channel_of(1)
     await node.bus.subscribe([channel, other])
-    slot = key_slot(channel.encode())
-    ids = [shard.ask("CLUSTER", "MYID") for shard in three.shards]
-    for shard in three.shards:
-        shard.ask("CLUSTER", "SETSLOT", slot, "NODE", ids[2])
+    three.move(channel, 2)
 
     async def hears() -> bool:
         return await node.bus.publish([(other, b"o"), (channel, b"moved")]) == 1
@@ -209,8 +98,7 @@ async def test_a_slot_that_moves_takes_its_channels_along(node: Node, three: Thr
     await node.until(lambda: b"moved" in node.heard[channel])
     assert channel.encode() in three.shards[2].ask("PUBSUB", "SHARDCHANNELS")
     assert node.bus.statistics().connections_lost == 0
-    for shard in three.shards:
-        shard.ask("CLUSTER", "SETSLOT", slot, "NODE", ids[0])
+    three.move(channel, 0)
     await _until_it_works(hears)
 
 
