@@ -178,7 +178,8 @@ TABLE: Final = (
         "history.lost",
         "warning",
         "place reason",
-        "Redis is away: nothing is published on topics with history, and nobody joins them.",
+        "Redis, or a shard of it, is away: nothing is published on its topics with history, and "
+        "nobody joins them.",
     ),
     _event(
         "history.connected",

@@ -164,6 +164,51 @@ async def test_a_store_that_was_away_for_a_minute_is_caught_up_with(
         assert here.recoveries[0].statistics().refused == 3
 
 
+async def test_a_history_that_is_away_holds_up_no_other(autojump_clock: MockClock) -> None:
+    """Others are appended to and joined meanwhile; its own messages get in later, in order."""
+    other = "talk:other"
+    async with cluster(1) as here, connect(here.nodes[0].endpoint) as client:
+        [node] = here.nodes
+        await client.join(TOPIC)
+        here.store.lost.add(TOPIC)
+        async with connect(node.endpoint) as late:
+            assert await late.join(TOPIC, status="error") == UNAVAILABLE
+            begun = autojump_clock.current_time()
+            for n in range(1, 5):
+                node.endpoint.broadcast(TOPIC, "said", {"n": n})
+                await node.endpoint.publish(other, "said", {"n": n})
+            await late.join(other)
+            assert autojump_clock.current_time() == begun
+        await pass_time(autojump_clock, HISTORY_APPEND_S / 2)
+        node.endpoint.broadcast(TOPIC, "said", {"n": 5})
+        here.store.lost.clear()
+        await pass_time(autojump_clock, HISTORY_SIGN_S)
+        node.endpoint.broadcast(TOPIC, "said", {"n": 6})
+        assert await heard(client) == [1, 2, 3, 4, 5, 6]
+        statistics = here.recoveries[0].statistics()
+        assert (statistics.appended, statistics.refused, statistics.waiting) == (10, 0, 0)
+
+
+async def test_what_was_missed_while_a_history_was_away_is_given_when_it_is_back(
+    autojump_clock: MockClock,
+) -> None:
+    """It is asked again by itself, while others are read at once."""
+    other = "talk:other"
+    async with cluster(2) as here, connect(here.nodes[0].endpoint) as client:
+        await client.join(TOPIC)
+        await client.join(other)
+        here.lost = True
+        await say(here.nodes[1], 1)
+        await here.nodes[1].endpoint.publish(other, "said", {"n": 2})
+        here.store.lost.add(TOPIC)
+        here.sign += 1
+        await pass_time(autojump_clock, 2 * HISTORY_SIGN_S)
+        assert await heard(client) == [2]
+        here.store.lost.clear()
+        await pass_time(autojump_clock, 2 * HISTORY_SIGN_S)
+        assert await heard(client) == [1]
+
+
 async def test_a_sign_of_loss_is_followed_at_once(autojump_clock: MockClock) -> None:
     """Not only when the time for it has come."""
     async with cluster(2) as here, connect(here.nodes[0].endpoint) as client:
