@@ -47,6 +47,10 @@ _WHOLE = FIN | TEXT
 _READ = selectors.EVENT_READ
 _WRITE = selectors.EVENT_WRITE
 
+# What Phoenix, and Agio after it, answer where no channel serves a topic.
+_NO_ROUTE = "unmatched topic"
+_NO_ROUTE_HINT = " (of Agio, AGIO_BENCH_ROOMS=1 opens the load rooms)"
+
 
 class _Stage(Enum):
     """How far a member is."""
@@ -334,7 +338,8 @@ class Crowd:
             if envelope.ref == JOIN_REF and body.status != "ok":
                 told = plain(reason_of(body)[:REASON_MAX])
                 topic = plain(envelope.topic)
-                raise LoadTestError(f"{self._target.url} lets nobody into {topic}: {told}")
+                hint = _NO_ROUTE_HINT if told == _NO_ROUTE else ""
+                raise LoadTestError(f"{self._target.url} lets nobody into {topic}: {told}{hint}")
             self._join(member, now)
         elif envelope.event == "phx_reply" and body.status != "ok":
             self.refused += 1

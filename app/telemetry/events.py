@@ -158,7 +158,8 @@ TABLE: Final = (
         "socket.refused",
         "info",
         "status address",
-        "A client was not let in: no valid token, or no room.",
+        "A client was not let in: no valid token, a page of another origin, another version, or no "
+        "room.",
     ),
     _event(
         "socket.drained",

@@ -286,6 +286,10 @@ async def test_nobody_there_is_told() -> None:
         (Hall(refuse=403), "refuses with 403: is a --token missing, or expired?"),
         (Hall(refuse=503), "refuses with 503: it is full, or stopping"),
         (Hall(join=("error", {"reason": "unmatched\x1b topic"})), "room: unmatched? topic"),
+        (
+            Hall(join=("error", {"reason": "unmatched topic"})),
+            "room: unmatched topic (of Agio, AGIO_BENCH_ROOMS=1 opens the load rooms)",
+        ),
     ],
 )
 async def test_a_refusal_is_told(made: Hall, reason: str) -> None:
