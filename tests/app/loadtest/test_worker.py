@@ -91,7 +91,6 @@ async def test_all_that_is_sent_is_counted() -> None:
     assert 60 == sum(histogram.total for histogram in result.slots.values())
     assert [15, 15, 15, 15] == [result.slots[slot].total for slot in range(4)]
     assert 20 == result.lag.total
-    assert result.bytes_in > 0
     assert 0 < result.busy <= 1
     assert [["1", "1", "room", "phx_join", {}]] * 3 == made.joins
 
@@ -165,6 +164,7 @@ async def test_a_window_is_given_up_when_nothing_moves(monkeypatch: pytest.Monke
     result = await result_of(Hall(twist), msgspec.structs.replace(LOSSY, rate=None, window=1))
     assert result.stalls >= 1
     assert result.sent > 2
+    assert result.bytes_in > 0  # or no second one would have been sent
     assert 1 == result.expected - result.delivered
 
 
