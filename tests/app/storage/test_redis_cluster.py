@@ -79,7 +79,10 @@ async def test_each_message_goes_by_its_own_shard(node: Node, three: Three) -> N
     for channel in channels:
         assert node.heard[channel] == [b"%d" % n for n in range(300)]
     for number, shard in enumerate(three.shards):
-        here = {name.decode() for name in shard.ask("PUBSUB", "SHARDCHANNELS")}
+        here = {
+            name.decode()
+            for name in await trio.to_thread.run_sync(shard.ask, "PUBSUB", "SHARDCHANNELS")
+        }
         assert here == set(channels[number::SHARDS])
     await node.bus.unsubscribe(channels)
     assert await node.bus.publish([(channels[0], b"nobody")]) == 0
@@ -89,16 +92,18 @@ async def test_a_slot_that_moves_takes_its_channels_along(node: Node, three: Thr
     """The old owner ends the subscription; it is made again at the new one, and nobody is deaf."""
     channel, other = three.channel_of(0), three.channel_of(1)
     await node.bus.subscribe([channel, other])
-    three.move(channel, 2)
+    await trio.to_thread.run_sync(three.move, channel, 2)
 
     async def hears() -> bool:
         return await node.bus.publish([(other, b"o"), (channel, b"moved")]) == 1
 
     await _until_it_works(hears)
     await node.until(lambda: b"moved" in node.heard[channel])
-    assert channel.encode() in three.shards[2].ask("PUBSUB", "SHARDCHANNELS")
+    assert channel.encode() in await trio.to_thread.run_sync(
+        three.shards[2].ask, "PUBSUB", "SHARDCHANNELS"
+    )
     assert node.bus.statistics().connections_lost == 0
-    three.move(channel, 0)
+    await trio.to_thread.run_sync(three.move, channel, 0)
     await _until_it_works(hears)
 
 
@@ -106,7 +111,7 @@ async def test_a_shard_that_dies_takes_only_its_own(node: Node, three: Three) ->
     """The others are heard all the while; its channels are when it is back."""
     lost, kept = three.channel_of(1), three.channel_of(2)
     await node.bus.subscribe([lost, kept])
-    three.shards[1].stop()
+    await trio.to_thread.run_sync(three.shards[1].stop)
     await node.until(lambda: node.events.count("bus.lost") == 1)
     with pytest.raises(BusDown):
         await node.bus.publish([(kept, b"1"), (lost, b"1")])

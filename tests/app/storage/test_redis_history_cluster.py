@@ -58,7 +58,10 @@ async def test_each_history_is_on_its_shard(store: RedisHistory, three: Three) -
     for topic in topics:
         assert (await kept(store, topic, 1)).messages == [b"b", b"c"]
     for number, shard in enumerate(three.shards):
-        keys = {key.decode() for key in shard.ask("KEYS", "agio:history:*:head")}
+        keys = {
+            key.decode()
+            for key in await trio.to_thread.run_sync(shard.ask, "KEYS", "agio:history:*:head")
+        }
         assert {topic for topic in topics if any(f":{topic}}}" in key for key in keys)} == set(
             topics[number::SHARDS]
         )
@@ -136,7 +139,7 @@ async def test_a_shard_that_dies_takes_only_its_own(store: RedisHistory, three: 
     lost, well = topic_of(three, 1), topic_of(three, 2)
     [before] = await appended(store, said(lost, "a"))
     await kept(store, lost)
-    three.shards[1].stop()
+    await trio.to_thread.run_sync(three.shards[1].stop)
     batch = [*said(lost, "b"), *said(well, "a"), *said(lost, "c")]
     first, cursor, last = await store.append(batch)
     assert first is last is AWAY
@@ -163,7 +166,7 @@ async def test_a_shard_that_is_stopped_holds_up_no_other(
         _, glad = await _listen(nursery, nodes, well)
         await nodes[0].say(lost, 1)
         await mourner.until_heard(1)
-        three.shards[1].stop()
+        await trio.to_thread.run_sync(three.shards[1].stop)
         async with trio.open_nursery() as speaking:
             speaking.start_soon(nodes[0].say, lost, 2)
             speaking.start_soon(nodes[0].say, well, *range(10, 20))
