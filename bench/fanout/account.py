@@ -95,6 +95,34 @@ class Measured(msgspec.Struct, frozen=True):
         return self.lost + self.again + self.skipped + self.strange + self.ended
 
 
+class Heard(msgspec.Struct, frozen=True):
+    """What one of several generators that share a room heard there; all of it in one room.
+
+    Attributes:
+        messages: of which it knows: all of them, where it published them.
+        lost: deliveries of these that had not come to its members in the end.
+        again: that came again, or too late to be in order.
+        skipped: that had not come when one after them did.
+        strange: messages that nobody expected, or that were not as they were sent.
+        ended: connections that the server ended.
+        p50_us: of the latencies, in microseconds; so are the next ones.
+        p99_us: that 99 of 100 do not exceed.
+        max_us: the longest.
+        last_us: for each message, how long it took to the last of its members.
+    """
+
+    messages: int
+    lost: int
+    again: int
+    skipped: int
+    strange: int
+    ended: int
+    p50_us: float
+    p99_us: float
+    max_us: float
+    last_us: tuple[float, ...]
+
+
 class LoadError(Exception):
     """A program could not do its work; the text says why, in one line."""
 
@@ -131,3 +159,29 @@ def times(
         to: the position of the other.
     """
     return ratio([[figure(side) for side in turn] for turn in rounds], of, to)
+
+
+def reached_all_s(parts: Sequence[Heard]) -> list[float]:
+    """For each message, seconds until the last member of all generators had it.
+
+    Raises:
+        LoadError: one of them did not hear of them all.
+    """
+    if len({len(part.last_us) for part in parts}) > 1:
+        raise LoadError("a message did not reach all generators")
+    return [max(times) / 1e6 for times in zip(*(part.last_us for part in parts), strict=True)]
+
+
+def missing(parts: Sequence[Heard], members: Sequence[int]) -> int:
+    """Deliveries that did not come to any of so many members of each generator."""
+    published = max(part.messages for part in parts)
+    return sum(
+        part.lost + (published - part.messages) * count
+        for part, count in zip(parts, members, strict=True)
+    )
+
+
+def amiss(parts: Sequence[Heard], members: Sequence[int]) -> int:
+    """These, and all else that must not happen."""
+    others = sum(part.again + part.skipped + part.strange + part.ended for part in parts)
+    return missing(parts, members) + others

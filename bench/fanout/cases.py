@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeAlias
 
+from bench.fanout import crowd as crowds
 from bench.fanout import table
 from bench.fanout.account import Joined, Measured, compare
 from bench.fanout.programs import Cores, Side, agio, memory_of, only_join, put_load
@@ -124,6 +125,16 @@ async def flat(bench: Bench) -> int:
     return wrong
 
 
+async def crowd(bench: Bench) -> int:
+    """Fifty thousand on three workers, and a broadcast to all of them."""
+    return await crowds.crowd(min(bench.rounds, _FEW), bench.say)
+
+
+async def across(bench: Bench) -> int:
+    """Latency from one node to another."""
+    return await crowds.across(bench.rounds, max(bench.seconds, _PACED_S), bench.say)
+
+
 def _pace(bench: Bench) -> tuple[str, str]:
     return f"--rate={_BROADCASTS_A_SECOND}", f"--seconds={max(bench.seconds, _PACED_S)}"
 
@@ -143,4 +154,9 @@ CASES: Final[dict[str, Case]] = {
     "stopped": stopped,
     "joins": joins,
     "memory": memory,
+    "across": across,
 }
+"""What is measured unless something else is asked for."""
+
+LONG: Final[dict[str, Case]] = {"crowd": crowd}
+"""What takes minutes, all processors and 100,000 descriptors: only where it is asked for."""

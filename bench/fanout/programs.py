@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,24 +106,31 @@ async def bound(core: int) -> AsyncIterator[Side]:
     process = await _start([str(_BUILT / "bound")], core)
     try:
         with trio.fail_after(_PORT_S):
-            port = int(await _Lines(process).next())
+            port = int(await Lines(process).next())
         yield Side(process.pid, port, "/")
     finally:
         await _end(process, signal.SIGTERM)
 
 
 @asynccontextmanager
-async def agio(core: int) -> AsyncIterator[Side]:
+async def agio(
+    core: int | None, *, workers: int = 1, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Side]:
     """`agio up`, ready, in a temporary folder that is removed afterwards.
+
+    Args:
+        core: the processor for all its threads; None for any.
+        workers: how many processes serve.
+        settings: environment variables beyond those of every bench.
 
     Raises:
         LoadError: it does not start.
     """
     with _folder() as folder:
-        environment = _environment(folder / "state")
+        environment = _environment(folder / "state") | dict(settings or {})
         with (folder / "log").open("wb") as log:
             process = await trio.lowlevel.open_process(
-                [sys.executable, "-m", "app.cli", "up"],
+                [sys.executable, "-m", "app.cli", "up", "--workers", str(workers)],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -134,7 +141,8 @@ async def agio(core: int) -> AsyncIterator[Side]:
             if port is None:
                 raise LoadError(f"agio up did not start:\n{_end_of(folder / 'log')}")
             token = await _token(environment)
-            pin_all(process.pid, core)
+            if core is not None:
+                pin_all(process.pid, core)
             yield Side(process.pid, port, f"/socket/websocket?vsn=2.0.0&token={token}")
         finally:
             await _end(process, signal.SIGINT)
@@ -155,6 +163,17 @@ def pin_all(pid: int, core: int) -> None:
         os.sched_setaffinity(int(thread.name), {core})
 
 
+def workers_of(pid: int) -> list[int]:
+    """The processes that serve, where this one only watches over them."""
+    lists = [each.read_text("ascii") for each in Path(f"/proc/{pid}/task").glob("*/children")]
+    commands = {
+        int(child): Path(f"/proc/{child}/cmdline").read_bytes()
+        for children in lists
+        for child in children.split()
+    }
+    return [child for child, command in commands.items() if b"app.cli_worker" in command]
+
+
 def resident_bytes(pid: int) -> int:
     """Memory of a process, as its operating system sees it."""
     pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
@@ -172,7 +191,7 @@ async def put_load(side: Side, core: int, words: Sequence[str]) -> tuple[Joined,
     Raises:
         LoadError: it could not be done.
     """
-    async with _generator(side, core, words) as lines:
+    async with generator(side, core, words) as lines:
         return parse(await lines.next(), Joined), parse(await lines.next(), Measured)
 
 
@@ -182,7 +201,7 @@ async def only_join(side: Side, core: int, words: Sequence[str]) -> Joined:
     Raises:
         LoadError: it could not be done.
     """
-    async with _generator(side, core, [*words, "--seconds=0"]) as lines:
+    async with generator(side, core, [*words, "--seconds=0"]) as lines:
         return parse(await lines.next(), Joined)
 
 
@@ -195,7 +214,7 @@ async def memory_of(side: Side, core: int, count: int) -> float:
     await trio.sleep(_SETTLE_S)
     before = resident_bytes(side.pid)
     words = [f"--connections={count}", "--seconds=0", "--hold"]
-    async with _generator(side, core, words) as lines:
+    async with generator(side, core, words) as lines:
         parse(await lines.next(), Joined)
         await trio.sleep(_SETTLE_S)
         held = resident_bytes(side.pid) - before
@@ -203,7 +222,7 @@ async def memory_of(side: Side, core: int, count: int) -> float:
     return held / count
 
 
-class _Lines:
+class Lines:
     """What a process says, line by line."""
 
     def __init__(self, process: trio.Process) -> None:
@@ -239,22 +258,29 @@ class _Lines:
 
 
 @asynccontextmanager
-async def _generator(side: Side, core: int, words: Sequence[str]) -> AsyncIterator[_Lines]:
-    """The generator at work; waits for its end."""
+async def generator(side: Side, core: int | None, words: Sequence[str]) -> AsyncIterator[Lines]:
+    """The generator at work; waits for its end.
+
+    Args:
+        side: what takes its load.
+        core: its processor; None for any.
+        words: further options.
+    """
     place = [f"--port={side.port}", f"--path={side.path}", f"--server={side.pid}"]
     process = await _start([str(_BUILT / "load"), *place, *words], core)
     try:
-        yield _Lines(process)
+        yield Lines(process)
         await process.wait()
     finally:
         await _end(process, signal.SIGKILL)
 
 
-async def _start(command: Sequence[str], core: int) -> trio.Process:
+async def _start(command: Sequence[str], core: int | None) -> trio.Process:
     process = await trio.lowlevel.open_process(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    os.sched_setaffinity(process.pid, {core})
+    if core is not None:
+        os.sched_setaffinity(process.pid, {core})
     return process
 
 

@@ -1,9 +1,19 @@
 """The lines that tell what was measured. Pure."""
 
+import math
+import statistics
 from collections.abc import Sequence
 from typing import Final
 
-from bench.fanout.account import BUSY_MAX, Joined, Measured, compare, times
+from bench.fanout.account import (
+    BUSY_MAX,
+    Heard,
+    Joined,
+    Measured,
+    compare,
+    reached_all_s,
+    times,
+)
 from bench.ratio import Ratio
 
 _TITLE: Final = 40
@@ -122,6 +132,44 @@ def memory(title: str, each_bytes: Sequence[float], aim: float) -> str:
     median = found[len(found) // 2]
     spread = f"({found[0] / 1e3:.1f}-{found[-1] / 1e3:.1f})"
     return f"{title}: {median / 1e3:.1f} KB {spread}; {at_most(median / 1e3, aim / 1e3)}"
+
+
+def reached(title: str, parts: Sequence[Heard], most_s: float) -> str:
+    """How long messages took to the last member of all generators, and deliveries.
+
+    Args:
+        title: what was done.
+        parts: what each generator heard; of their percentiles the highest is told.
+        most_s: seconds that half of the messages should take at most.
+    """
+    times_s = sorted(reached_all_s(parts))
+    median = statistics.median(times_s)
+    p99 = times_s[math.ceil(0.99 * len(times_s)) - 1]
+    p50_s, p99_s = (
+        max(part.p50_us for part in parts) / 1e6,
+        max(part.p99_us for part in parts) / 1e6,
+    )
+    return (
+        f"{title}: p50 {median:.2f} s, p99 {p99:.2f} s, max {times_s[-1]:.2f} s of {len(times_s)}; "
+        f"a delivery p50 {p50_s:.2f} s, p99 {p99_s:.2f} s; {at_most(median, most_s)}"
+    )
+
+
+def between(title: str, there: Heard, here: Heard, most_ms: float) -> str:
+    """Latencies from one node to another, beside those that stay on it.
+
+    Args:
+        title: what was done.
+        there: what was heard on the other node.
+        here: what was heard where it was published.
+        most_ms: that the p99 between nodes should be at most.
+    """
+    told = ", ".join(
+        f"{name} p50 {part.p50_us / 1e3:.2f} ms, p99 {part.p99_us / 1e3:.2f} ms, "
+        f"max {part.max_us / 1e3:.1f} ms"
+        for name, part in (("there", there), ("here", here))
+    )
+    return f"{title}: {told}; {at_most(there.p99_us / 1e3, most_ms)}"
 
 
 def at_least(found: float, aim: float, form: str = "g") -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from bench.fanout.account import Joined, Measured
+from bench.fanout.account import Heard, Joined, Measured
 
 WHOLE = {
     "seconds": 2.0,
@@ -28,6 +28,11 @@ WHOLE = {
 def measured(**changes: float) -> Measured:
     """A load that went well, but for these."""
     return msgspec.convert(WHOLE | changes, Measured)
+
+
+def heard(*last_us: float, **changes: Any) -> Heard:
+    """What a generator heard: that many messages, with these times to its last member."""
+    return msgspec.convert(WHOLE | {"messages": len(last_us), "last_us": last_us} | changes, Heard)
 
 
 def said(**changes: Any) -> bytes:

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.fanout.__main__ import options
-from bench.fanout.cases import CASES
+from bench.fanout.cases import CASES, LONG
 
 
 def test_all_is_measured_unless_told_otherwise() -> None:
@@ -23,3 +23,10 @@ def test_a_case_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         options(["--case", "2/2"])
     assert "500/4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_what_takes_minutes_has_to_be_asked_for(name: str) -> None:
+    """It is no part of all."""
+    assert name not in options([]).case
+    assert options(["--case", name]).case == [name]

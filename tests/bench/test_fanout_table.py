@@ -3,7 +3,7 @@
 import pytest
 
 from bench.fanout import table
-from tests.bench.runs import joined, measured
+from tests.bench.runs import heard, joined, measured
 
 
 def _told(line: str) -> str:
@@ -82,3 +82,20 @@ def test_figures_stand_below_their_heading() -> None:
     for name, figure in (("Agio rate", "10,000/s"), ("Agio processor", "2.50 us")):
         assert head.index(name) + len(name) == told.index(figure) + len(figure)
     assert head.index("bound") + 5 == told.index(" 5,000/s") + 8
+
+
+def test_how_long_it_takes_to_reach_all_is_told() -> None:
+    """Of each message the last generator counts, of percentiles the worst one's."""
+    parts = [heard(1e6, 2e6, 1e6), heard(3e6, 1e6, 1e6, p50_us=4e5)]
+    assert table.reached("to all", parts, 1.5) == (
+        "to all: p50 2.00 s, p99 3.00 s, max 3.00 s of 3; "
+        "a delivery p50 0.40 s, p99 0.00 s; aim: at most 1.5, MISSED"
+    )
+
+
+def test_the_way_between_nodes_is_told_beside_none() -> None:
+    """The aim is of the p99 between them."""
+    assert table.between("a case", heard(p99_us=9_000.0), heard(p99_us=99_000.0), 10) == (
+        "a case: there p50 0.10 ms, p99 9.00 ms, max 0.5 ms, "
+        "here p50 0.10 ms, p99 99.00 ms, max 0.5 ms; aim: at most 10, met"
+    )
