@@ -82,6 +82,7 @@ class Speaker:
         self._dialect = dialect
         self._turn = asyncio.Lock()
         self._connection: AbstractConnection | None = None
+        self._closed = False  # for good: whoever goes this way again has another speaker
 
     async def publish(self, messages: Sequence[BusMessage]) -> int:
         """Send messages, in order among all callers; returns how many heard the last.
@@ -104,11 +105,14 @@ class Speaker:
         return heard
 
     async def close(self) -> None:
-        """Close the connection, after the batch under way."""
-        with suppress(*DOWN):
-            async with asyncio.timeout(BUS_CLOSE_S), self._turn:
-                pass
-        await self._drop()
+        """Close the connection, after the batch under way; those that wait behind it fail."""
+        self._closed = True
+        try:
+            with suppress(*DOWN):
+                async with asyncio.timeout(BUS_CLOSE_S), self._turn:
+                    pass
+        finally:
+            await self._drop()
 
     async def _publish(self, messages: Sequence[BusMessage]) -> int:
         reader, writer = await self._open()
@@ -132,11 +136,14 @@ class Speaker:
             await self._drop()
             connection = self._connect()
             try:
-                await connection.connect()  # type: ignore[no-untyped-call] # the client forgot it
-                self._connection = connection
+                if not self._closed:
+                    await connection.connect()  # type: ignore[no-untyped-call] # it forgot it
+                self._connection = None if self._closed else connection
             finally:
                 if self._connection is None:
                     await connection.disconnect(nowait=True)
+            if self._connection is None:
+                raise ConnectionResetError
         return streams(self._connection)
 
     async def _drop(self) -> None:
