@@ -79,7 +79,6 @@ class _End:
 
 HostMessage: TypeAlias = Envelope | _Join | _Info | _Out | _Recheck | _End
 
-
 # Stands where the channel will, until the actor has started.
 _NOBODY: Final = Channel()
 
@@ -96,6 +95,7 @@ class ChannelHost(Actor[HostMessage]):
     """
 
     __slots__ = (
+        "_behind",
         "_channel",
         "_client",
         "_early",
@@ -135,6 +135,7 @@ class ChannelHost(Actor[HostMessage]):
         self._early: list[tuple[str, Body]] | None = []  # pushes that wait for the answer
         self._join_scope: trio.CancelScope | None = None
         self._recheck_due = False
+        self._behind = 0  # what is to be done before a push may be handled outside the mailbox
         self._seat = Seat(membership, route, client)
         self._socket = HostSocket(self, self._seat, client)
 
@@ -151,11 +152,13 @@ class ChannelHost(Actor[HostMessage]):
 
     def deliver(self, push: Envelope) -> None:
         """Take a push, in its turn. Without room it is refused as busy."""
-        if isinstance(self._channel, NowaitChannel):
-            self._handle_nowait(self._channel, push)
+        nowait = isinstance(self._channel, NowaitChannel)
+        if nowait and not self._recheck_due and not self._behind:
+            self._handle_nowait(push)
             return
         try:
             self.ref.cast(push)
+            self._behind += nowait
         except MailboxFull:
             self.answer(push, Reply.error(BUSY))
 
@@ -246,9 +249,7 @@ class ChannelHost(Actor[HostMessage]):
             if self.reason is not None:
                 return
         if isinstance(message, Envelope):
-            self._socket.present = message
-            result = await self._channel.handle_in(message.event, message.payload, self._socket)
-            self._conclude("handle_in", result, message)
+            await self._handle_in(message)
         elif isinstance(message, _Info):
             told = await self._channel.handle_info(message.message, self._socket)
             self._conclude_info("handle_info", told)
@@ -260,16 +261,13 @@ class ChannelHost(Actor[HostMessage]):
         elif isinstance(message, _End):
             self._end_now(message.reason)
 
-    def _interception(self) -> Interception | None:
-        events = self._channel.intercepts
-        return Interception(events, self.intercept) if events else None
-
     async def _join(self) -> None:
         if self.reason is not None:  # abandoned before it began
             self.stop()
             return
         with trio.move_on_after(self._client.limits.join_s) as self._join_scope:
-            await self._seat.take(self._interception())
+            events = self._channel.intercepts
+            await self._seat.take(Interception(events, self.intercept) if events else None)
             self._recheck_due = False  # it is the present identity that is asked about
             self._conclude_join(await self._see_replay(await self._ask()))
         if self._join_scope.cancelled_caught:
@@ -332,8 +330,10 @@ class ChannelHost(Actor[HostMessage]):
 
     async def _reauthorize(self) -> None:
         self._recheck_due = False
+        self._behind += 1
         with trio.fail_after(self._client.limits.join_s):
             entitled = await self._channel.reauthorize(self._socket)
+        self._behind -= 1
         if not isinstance(entitled, bool):
             raise self._illegal("reauthorize", (bool,), entitled)
         if not entitled:
@@ -349,10 +349,21 @@ class ChannelHost(Actor[HostMessage]):
         self.answer(self.membership.join, reply)
         self.answered = True
 
-    def _handle_nowait(self, channel: NowaitChannel, push: Envelope) -> None:
-        """Act on a push outside the mailbox; what it raises crashes this channel all the same."""
+    async def _handle_in(self, push: Envelope) -> None:
+        if isinstance(self._channel, NowaitChannel):
+            self._behind -= 1
+            self._handle_nowait(push)
+            return
+        self._socket.present = push
+        result = await self._channel.handle_in(push.event, push.payload, self._socket)
+        self._conclude("handle_in", result, push)
+
+    def _handle_nowait(self, push: Envelope) -> None:
+        """Act on a push without waiting; what it raises crashes this channel all the same."""
         if self.reason is not None:
             return
+        channel = self._channel
+        assert isinstance(channel, NowaitChannel), "others have a mailbox"
         self._socket.present = push
         try:
             result = channel.handle_in_nowait(push.event, push.payload, self._socket)

@@ -11,6 +11,7 @@ from channels.protocol import BUSY
 from channels.serializer import Envelope
 from channels.testing import ANYTHING, Node, connect, serving
 from tests.channels.guards import LIMITS, WARNING_S, Guards, place, renew, renewed
+from tests.channels.raw_frames import FINAL_TEXT, masked
 from tests.channels.tickets import Ticket, Tickets
 
 MISSING = {"reason": "access_token is missing"}
@@ -211,6 +212,31 @@ async def test_new_tokens_are_looked_at_so_often(node: Node, autojump_clock: Moc
         statistics = node.endpoint.access.statistics()
         assert (statistics.renewed, statistics.refused) == (2, 2)
         assert autojump_clock.current_time() == pytest.approx(4 * LIMITS.renewal_s)
+
+
+async def test_pushes_that_come_with_a_new_token_wait_for_what_the_channel_says(
+    node: Node,
+) -> None:
+    """Also those that are handled where they are read; and they keep their order."""
+    async with connect(node.endpoint, token="ann") as client:
+        await client.join("quick:1")
+        await client.join("quick:2")
+        token = b'[null,"3","phoenix","access_token",{"access_token":"ann 900 quick:2"}]'
+        pushes = [
+            b'["1","4","quick:1","who",{}]',
+            b'["2","5","quick:2","who",{}]',
+            b'["2","6","quick:2","who",{}]',
+        ]
+        packet = b"".join(masked(FINAL_TEXT, message) for message in (token, *pushes))
+        await client.stream.send_all(packet)
+        told = [(each.topic, each.event, each.ref) for each in await client.received()]
+        assert told[0] == ("phoenix", "phx_reply", "3")
+        assert sorted(told[1:]) == [
+            ("quick:1", "phx_close", "1"),
+            ("quick:2", "phx_reply", "5"),
+            ("quick:2", "phx_reply", "6"),
+        ]
+        assert told.index(("quick:2", "phx_reply", "5")) < told.index(("quick:2", "phx_reply", "6"))
 
 
 @pytest.mark.parametrize("kind", ["room", "quick"])
