@@ -4,8 +4,11 @@ import shlex
 import sys
 from typing import Final
 
-from app.identity.model import Role
+from app.identity.model import Role, Scope
 from app.identity.tokens import Tokens
+
+# Whoever runs the demo may do all there is with its ledger.
+_SCOPES: Final = {Role.OPERATOR: tuple(Scope)}
 
 # The banner's last line: whoever waits for it to be whole waits for this.
 LAST_LINE: Final = "Ctrl-C ends everything."
@@ -59,7 +62,10 @@ def banner(url: str, tokens: Tokens, ttl_s: int, *, python: str = sys.executable
         ttl_s: how long they live, in seconds.
         python: runs the snippet that watches.
     """
-    issued = {role.value: tokens.issue(f"demo-{role}", role, "demo", ttl_s) for role in Role}
+    issued = {
+        role.value: tokens.issue(f"demo-{role}", role, "demo", ttl_s, _SCOPES.get(role, ()))
+        for role in Role
+    }
     return _BANNER.format(
         url=url,
         socket=url.replace("http", "ws", 1),

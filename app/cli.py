@@ -25,7 +25,7 @@ from app.config import Settings, read_settings
 from app.domain.money import BASIS_POINTS
 from app.domain.names import is_id, is_text
 from app.http.address import local_url
-from app.identity.model import Role
+from app.identity.model import Role, Scope
 from app.identity.tokens import Tokens
 from app.inspect.client import TreeClient, read_place
 from app.inspect.limits import INSPECT_EVERY_MAX_S, INSPECT_EVERY_MIN_S, INSPECT_TOKEN_S
@@ -103,6 +103,13 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--user", metavar="NAME", help="whose (default: demo-<role>)")
     token.add_argument("--line", default="demo", help="of which business line (default: demo)")
     token.add_argument("--ttl", type=int, default=_TTL_SECONDS, metavar="SECONDS")
+    token.add_argument(
+        "--scope",
+        action="append",
+        default=[],
+        choices=[scope.value for scope in Scope],
+        help="what it lets its holder do beside what the role does; may be repeated",
+    )
     ledger = commands.add_parser("ledger", help="Look after the ledger.")
     ledger_commands = ledger.add_subparsers(required=True, metavar="COMMAND")
     check = ledger_commands.add_parser("check", help="Replay the ledger and compare.")
@@ -176,8 +183,10 @@ def _migrate(_arguments: argparse.Namespace, settings: Settings) -> int:
 def _token(arguments: argparse.Namespace, settings: Settings) -> int:
     role = Role(arguments.role)
     user = arguments.user or f"demo-{role.value}"
+    scopes = [Scope(each) for each in arguments.scope]
     try:
-        issued = Tokens(token_secret(settings)).issue(user, role, arguments.line, arguments.ttl)
+        tokens = Tokens(token_secret(settings))
+        issued = tokens.issue(user, role, arguments.line, arguments.ttl, scopes)
     except ValueError as error:
         raise StartupError(str(error)) from None
     print(issued)

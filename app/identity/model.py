@@ -1,8 +1,10 @@
-"""Who is asking: a person of one business line, in one role, until a moment."""
+"""Who is asking: a person of one business line, in one role, with scopes, until a moment."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from app.domain.errors import Code, Refusal
 
 # How far the clocks of two of our nodes may stand apart. NTP keeps them within milliseconds.
 LEEWAY_SECONDS: Final = 5
@@ -16,6 +18,16 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
+class Scope(StrEnum):
+    """What a token may let its holder do beside what their role does: one of a closed list."""
+
+    LEDGER_READ = "ledger:read"
+    LEDGER_POST = "ledger:post"
+    LEDGER_ACCOUNTS = "ledger:accounts"
+    LEDGER_LOCK = "ledger:lock"
+    LEDGER_INTERLINE = "ledger:interline"
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A person, as a verified token names them.
@@ -27,6 +39,7 @@ class Identity:
         expires_at: when the token stops being valid, in seconds since the epoch.
         session: the token's own id, for logs and revocation.
         issued_at: when the token was made, in seconds since the epoch.
+        scopes: what it lets them do beside what their role does.
     """
 
     person: str
@@ -35,6 +48,7 @@ class Identity:
     expires_at: int
     session: str
     issued_at: int = 0
+    scopes: frozenset[Scope] = frozenset()
 
     @property
     def name(self) -> str:
@@ -44,6 +58,17 @@ class Identity:
     def namesake(self, person: str) -> str:
         """The name, among all lines', of a person of the same line."""
         return f"{self.line}/{person}"
+
+    @property
+    def reads_ledger(self) -> bool:
+        """Whether they may read all of the line's ledger, and not what is their own alone."""
+        return self.role is Role.OPERATOR or Scope.LEDGER_READ in self.scopes
+
+    def without(self, scope: Scope) -> Refusal | None:
+        """The refusal `forbidden` where the token lacks this scope; None where it has it."""
+        if scope in self.scopes:
+            return None
+        return Refusal(Code.FORBIDDEN, f"This needs a token with the scope {scope}.")
 
     def seconds_left(self, now: float) -> float:
         """For how long the token is still valid at `now`, on whichever of our nodes' clocks."""

@@ -1,9 +1,9 @@
 """Tokens: issued and verified with one secret, HS256, and nothing else accepted.
 
 A token is a JWT whose header says `typ` `at+jwt` (RFC 9068) and whose claims are exactly those of
-`CLAIMS`, each of its type. The algorithm is pinned here and never read from the token (RFC 8725).
-A token that fails is refused without saying which check it failed, save that an expired one of
-ours is told so, because its holder can mend that alone.
+`CLAIMS`, each of its type, and `scope` where it has scopes. The algorithm is pinned here and never
+read from the token (RFC 8725). A token that fails is refused without saying which check it failed,
+save that an expired one of ours is told so, because its holder can mend that alone.
 """
 
 import hashlib
@@ -12,14 +12,14 @@ import re
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import jwt
 
 from app.domain.errors import Code, Refusal
 from app.domain.names import is_id, is_person
-from app.identity.model import LEEWAY_SECONDS, Identity, Role
+from app.identity.model import LEEWAY_SECONDS, Identity, Role, Scope
 from app.limits import TOKENS_KNOWN_MAX
 
 ALGORITHM: Final = "HS256"
@@ -27,6 +27,8 @@ TYPE: Final = "at+jwt"
 # No issuer and no audience: whoever has the secret is both. So a token of a usual name is short
 # enough for a socket's URL of 255 characters, which is what small clients keep room for.
 CLAIMS: Final = frozenset({"sub", "role", "line", "exp", "jti"})
+# What a token may have beside them, as RFC 8693 spells it: words with one space between.
+SCOPE: Final = "scope"
 
 # A token's own id is 12 bytes in base64: the moment of issue, whole seconds since 1970 in four
 # bytes, the highest first, then 64 bits of chance. All of a person's tokens until now could not be
@@ -76,8 +78,10 @@ class Tokens:
         """A key for another purpose: whoever sees what it signs learns nothing of the secret."""
         return hmac.new(self._key, f"agio {purpose}".encode(), hashlib.sha256).digest()
 
-    def issue(self, person: str, role: Role, line: str, ttl_s: int) -> str:
-        """A token for this person, valid from now for `ttl_s` seconds.
+    def issue(
+        self, person: str, role: Role, line: str, ttl_s: int, scopes: Collection[Scope] = ()
+    ) -> str:
+        """A token for this person with these scopes, valid from now for `ttl_s` seconds.
 
         Raises:
             ValueError: a name or a lifetime that `verify` would not accept.
@@ -96,6 +100,8 @@ class Tokens:
             "exp": now + ttl_s,
             "jti": new_session(now),
         }
+        if scopes:
+            claims[SCOPE] = " ".join(sorted(set(scopes)))
         return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"typ": TYPE})
 
     def verify(self, token: str) -> Identity | Refusal:
@@ -149,7 +155,7 @@ class Tokens:
         if decoded["header"] != {"alg": ALGORITHM, "typ": TYPE} or not _canonical(token):
             return None
         payload: Mapping[str, Any] = decoded["payload"]
-        return payload if payload.keys() == CLAIMS else None
+        return payload if payload.keys() - {SCOPE} == CLAIMS else None
 
 
 def _canonical(token: str) -> bool:
@@ -186,4 +192,15 @@ def _identity(claims: Mapping[str, Any], now: int) -> Identity | None:
     role = claims["role"]
     if not isinstance(role, str) or role not in set(Role):
         return None
-    return Identity(person, Role(role), line, expires, session, issued)
+    scopes = _scopes(claims[SCOPE]) if SCOPE in claims else frozenset()
+    if scopes is None:
+        return None
+    return Identity(person, Role(role), line, expires, session, issued, scopes)
+
+
+def _scopes(claim: object) -> frozenset[Scope] | None:
+    """The scopes that the claim lists, each of ours and once; None where it is no such list."""
+    words = claim.split(" ") if isinstance(claim, str) else []
+    if not words or len(set(words)) < len(words) or not set(words) <= set(Scope):
+        return None
+    return frozenset(map(Scope, words))

@@ -12,7 +12,7 @@ import pytest
 
 from app import cli, config
 from app.http.schemas import TreeAnswer
-from app.identity.model import Identity, Role
+from app.identity.model import Identity, Role, Scope
 from app.identity.tokens import TTL_SECONDS_MAX, Tokens
 from app.telemetry import events
 from tests.app.inspect.trees import actor, supervisor
@@ -66,6 +66,23 @@ def test_token_takes_a_name_a_line_and_a_lifetime(
     found = Tokens(SECRET).verify(capsys.readouterr().out.strip())
     assert isinstance(found, Identity)
     assert (found.person, found.line) == ("ann", "shoes")
+
+
+def test_token_has_the_scopes_that_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each by its name; a name that is none is refused before a token is made."""
+    monkeypatch.setenv("AGIO_TOKEN_SECRET", SECRET)
+    named = ["--scope", "ledger:read", "--scope", "ledger:post", "--scope", "ledger:read"]
+    assert cli.main(["token", "seller", *named]) == 0
+    found = Tokens(SECRET).verify(capsys.readouterr().out.strip())
+    assert isinstance(found, Identity)
+    assert found.scopes == {Scope.LEDGER_READ, Scope.LEDGER_POST}
+    with pytest.raises(SystemExit):
+        cli.main(["token", "seller", "--scope", "ledger:everything"])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "ledger:everything" in err
 
 
 def test_token_works_before_the_first_up(

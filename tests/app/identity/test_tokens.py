@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from app.domain.errors import Code, Refusal
-from app.identity.model import LEEWAY_SECONDS, Identity, Role
+from app.identity.model import LEEWAY_SECONDS, Identity, Role, Scope
 from app.identity.tokens import (
     CLAIMS,
     SECRET_BYTES_MIN,
@@ -80,6 +80,28 @@ def test_the_claims_are_the_constant_set() -> None:
     assert frozenset(claims) == CLAIMS
 
 
+@pytest.mark.parametrize("scopes", [(), *([scope] for scope in Scope), list(Scope)])
+def test_scopes_come_back_as_they_were_issued(scopes: list[Scope]) -> None:
+    """None, each alone, or all of them; the claim is there where a token has any."""
+    token = _tokens().issue("x", Role.BUYER, "demo", 60, scopes)
+    identity = _tokens().verify(token)
+    assert isinstance(identity, Identity)
+    assert identity.scopes == set(scopes)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert frozenset(claims) == CLAIMS | ({"scope"} if scopes else set())
+
+
+def test_scopes_are_taken_in_any_order_and_signed() -> None:
+    """Another issuer may list them otherwise; none is added without the secret."""
+    claims = GOOD | {"scope": "ledger:read ledger:post"}
+    identity = _tokens().verify(_forge(HEADER, claims))
+    assert isinstance(identity, Identity)
+    assert identity.scopes == {Scope.LEDGER_POST, Scope.LEDGER_READ}
+    head, _, mac = _forge(HEADER, GOOD).split(".")
+    _, body, _ = _forge(HEADER, claims).split(".")
+    assert _tokens().verify(f"{head}.{body}.{mac}") == INVALID
+
+
 def test_a_forged_twin_of_a_good_token_is_accepted() -> None:
     """The forger of these tests makes good tokens when nothing is bent, so refusals are real."""
     assert isinstance(_tokens().verify(_forge(HEADER, GOOD)), Identity)
@@ -129,6 +151,16 @@ def test_every_claim_is_required(missing: str) -> None:
         {"iss": "another"},
         {"aud": "agio"},
         {"scope": "everything"},
+        {"scope": ""},
+        {"scope": "ledger:read "},
+        {"scope": "ledger:read  ledger:post"},
+        {"scope": "ledger:read ledger:read"},
+        {"scope": "ledger:read\tledger:post"},
+        {"scope": "ledger:read everything"},
+        {"scope": "Ledger:read"},
+        {"scope": ["ledger:read"]},
+        {"scope": None},
+        {"scopes": "ledger:read"},
     ],
 )
 def test_a_bent_claim_is_refused(bent: dict[str, object]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from app.domain.errors import Code, Refusal
 from app.domain.money import Money
 from app.domain.page import Page, Paged
-from app.identity.model import Identity
+from app.identity.model import Identity, Scope
 from app.ledger.model import Account, Side, StoredEntry
 from app.ledger.service import AccountSeen, Ledger
 from app.payments.memory_gateway import MemoryGateway
@@ -24,6 +24,7 @@ from tests.app.transactions.shop import (
 
 pytestmark = pytest.mark.servers
 
+READER = replace(BUYER, scopes=frozenset({Scope.LEDGER_READ}))
 ALL = {"commission", "gateway:test:clearing", "seller:sam:payable"}
 
 
@@ -56,12 +57,22 @@ async def entries(ledger: Ledger, account: int, page: Page | None = None) -> Pag
     ("identity", "paths"),
     [
         (OPERATOR, ALL),
+        (READER, ALL),
+        (replace(READER, line="other"), set()),
         (SELLER, {"seller:sam:payable"}),
         (replace(SELLER, person="sue"), set()),
         (replace(OPERATOR, line="other"), set()),
         (replace(SELLER, line="other"), set()),
     ],
-    ids=["operator", "seller", "other-seller", "other-operator", "seller-elsewhere"],
+    ids=[
+        "operator",
+        "reader",
+        "reader-elsewhere",
+        "seller",
+        "other-seller",
+        "other-operator",
+        "seller-elsewhere",
+    ],
 )
 async def test_who_sees_what(ledger: Ledger, identity: Identity, paths: set[str]) -> None:
     """A listing, a look at each account, and a look at its entries agree."""
