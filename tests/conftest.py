@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, settings
 from actors import run_root
 from actors.step_watch import run_watched
 from app.storage import Annex, Database
+from app.storage.embedded import StateFolder
 from tests.support.databases import Databases
-from tests.support.folders import folder_for_servers
+from tests.support.folders import folder_for_servers, open_state
 
 # No test is timed, least of all on a machine that others use: an example may take what it takes.
 settings.register_profile("agio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,6 +48,13 @@ def state_path() -> Iterator[Path]:
     """
     with folder_for_servers() as folder:
         yield folder / "state"
+
+
+@pytest.fixture
+def state(state_path: Path) -> Iterator[StateFolder]:
+    """An open state folder."""
+    with open_state(state_path) as state:
+        yield state
 
 
 @pytest.fixture(scope="session")

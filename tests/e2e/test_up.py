@@ -18,27 +18,38 @@ from tests.support.no_tls import NO_TLS
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 
-def processes_of(state: Path) -> list[int]:
-    """Process ids whose command line or working folder lies where this state folder keeps data."""
+async def processes_of(state: Path, program: bytes = b"") -> list[int]:
+    """Process ids whose command line or working folder lies where this state folder keeps data.
+
+    Args:
+        state: the folder.
+        program: what the command line has to match, too.
+    """
+    return await trio.to_thread.run_sync(_processes_of, state, program)  # it looks at every process
+
+
+def _processes_of(state: Path, program: bytes) -> list[int]:
     homes = [state, *(state / each.read_text().strip() for each in state.glob("home"))]
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
-            if entry.name.isdigit() and any(_is_of(entry, home) for home in homes):
+            if entry.name.isdigit() and any(_is_of(entry, home, program) for home in homes):
                 found.append(int(entry.name))
     return [each for each in found if each != os.getpid()]
 
 
-def _is_of(process: Path, home: Path) -> bool:
+def _is_of(process: Path, home: Path, program: bytes) -> bool:
     words = (process / "cmdline").read_bytes()
+    if not re.search(program, words):
+        return False
     return str(home).encode() in words or home in (process / "cwd").readlink().parents
 
 
 async def gone(state: Path) -> None:
     """Wait until no process of this state folder is left."""
     with trio.fail_after(15):
-        while processes_of(state):
-            await trio.to_thread.run_sync(os.sched_yield)
+        while await processes_of(state):
+            pass
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -79,7 +90,7 @@ async def test_a_first_start_a_purchase_and_a_warm_start(state_path: Path) -> No
         assert 0 == await up.interrupt()
     await gone(state)
     async with agio_up(state) as up:
-        assert len(processes_of(state)) > 2, "its servers are seen, so `gone` means something"
+        assert len(await processes_of(state)) > 2, "its servers are seen, so `gone` means something"
         assert 49 == (await listings(up.url, operator))["demo-mug"]
         assert up.tokens() != [buyer, seller, operator], "tokens are made anew"
         assert 201 == (await buy(up.url, buyer, "first")).status_code, "an old token still works"
@@ -130,7 +141,7 @@ async def test_a_killed_postgresql_comes_back_under_the_running_server(state_pat
             for i in range(8):
                 nursery.start_soon(shopper, i)
             await under_way.wait()
-            os.kill(server_of(state, rb"/postgres\0-D"), signal.SIGKILL)
+            os.kill(await server_of(state, rb"/postgres\0-D"), signal.SIGKILL)
         assert 32 == len(set(acknowledged))
         assert 50 - 32 == (await listings(up.url, buyer))["demo-mug"]
         events = await watcher.wait_for(32, event="stock_changed")
@@ -146,26 +157,20 @@ async def test_a_killed_valkey_disconnects_nobody(state_path: Path) -> None:
         buyer, seller, _ = up.tokens()
         await watcher.do("connect", url=up.url.replace("http", "ws") + "/socket", token=seller)
         await watcher.do("watch", topic="sale:demo", recover=True)
-        os.kill(server_of(state, rb"valkey-server"), signal.SIGKILL)
+        os.kill(await server_of(state, rb"valkey-server"), signal.SIGKILL)
         for i in range(3):
             assert 201 == (await buy(up.url, buyer, str(i))).status_code
         await watcher.wait_for(3, event="stock_changed")
         assert 1 == (await watcher.do("view", topic="sale:demo"))["joins"]
         with trio.fail_after(15):
-            while not [each for each in processes_of(state) if _runs(each, rb"valkey-server")]:
-                await trio.to_thread.run_sync(os.sched_yield)
+            while not await processes_of(state, rb"valkey-server"):
+                pass
 
 
-def server_of(state: Path, program: bytes) -> int:
+async def server_of(state: Path, program: bytes) -> int:
     """The process id of this state folder's server whose command line matches."""
-    (pid,) = [each for each in processes_of(state) if _runs(each, program)]
+    (pid,) = await processes_of(state, program)
     return pid
-
-
-def _runs(pid: int, program: bytes) -> bool:
-    with suppress(OSError):
-        return bool(re.search(program, Path(f"/proc/{pid}/cmdline").read_bytes()))
-    return False
 
 
 async def test_a_port_in_use_is_one_line(state_path: Path) -> None:

@@ -43,8 +43,12 @@ async def server(
         yield running
 
 
-def workers_of(pid: int) -> dict[int, int]:
+async def workers_of(pid: int) -> dict[int, int]:
     """The living workers of a parent: process by number."""
+    return await trio.to_thread.run_sync(_workers_of, pid)  # each process there is looked at
+
+
+def _workers_of(pid: int) -> dict[int, int]:
     found = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdecimal():
@@ -118,11 +122,11 @@ async def test_workers_are_one_server(server: AgioServer) -> None:
 async def test_a_worker_that_dies_is_replaced(server: AgioServer) -> None:
     """Its clients come back by themselves, the others do not notice, the port stays."""
     async with crowd(server, 6) as people:
-        before = workers_of(server.process.pid)
+        before = await workers_of(server.process.pid)
         os.kill(before[1], signal.SIGKILL)
 
         async def replaced() -> bool:
-            now = workers_of(server.process.pid)
+            now = await workers_of(server.process.pid)
             up = dict(_UP.findall(await metrics(server)))
             return now.get(1, before[1]) != before[1] and up == {"1": "1", "2": "1"}
 
@@ -145,7 +149,7 @@ async def test_a_worker_that_dies_is_replaced(server: AgioServer) -> None:
 
 async def test_workers_die_with_their_parent(server: AgioServer) -> None:
     """Also by `kill -9`; the port is free again."""
-    before = workers_of(server.process.pid)
+    before = await workers_of(server.process.pid)
     assert set(before) == {1, 2}
     server.kill()
     await server.wait_killed()
@@ -167,13 +171,13 @@ def _lives(pid: int) -> bool:
 
 async def test_sighup_renews_workers_one_after_another(server: AgioServer) -> None:
     """The server answers all the while, and in the end both are others."""
-    before = workers_of(server.process.pid)
+    before = await workers_of(server.process.pid)
     server.process.send_signal(signal.SIGHUP)
 
     async def renewed() -> bool:
         async with client(server, "operator") as http:
             (await http.get("/livez")).raise_for_status()
-        now = workers_of(server.process.pid)
+        now = await workers_of(server.process.pid)
         return len(now) == 2 and not set(now.values()) & set(before.values())
 
     await until(renewed)
@@ -209,7 +213,7 @@ async def _serve(**settings: str) -> subprocess.CompletedProcess[bytes]:
 async def test_up_brings_its_servers_once_for_all(state_path: Path) -> None:
     """`agio up --workers 2` migrates once, serves, and ends its workers before its servers."""
     async with agio_up(state_path, "--workers", "2") as up:
-        assert set(workers_of(up.process.pid)) == {1, 2}
+        assert set(await workers_of(up.process.pid)) == {1, 2}
         async with httpx.AsyncClient(timeout=30, verify=NO_TLS) as http:
             token = {"Authorization": f"Bearer {up.tokens()[0]}"}
             for _ in range(8):

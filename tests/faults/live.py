@@ -98,7 +98,9 @@ class Live:
 
     async def run(self, stop: trio.Event, task_status: trio.TaskStatus[object]) -> None:
         """Run its tree until `stop`."""
-        await run_root(self._tree.root(), system=self.system, stop=stop, task_status=task_status)
+        # Off the loop: finding out where the servers may live runs a program as their user.
+        root = await trio.to_thread.run_sync(self._tree.root)
+        await run_root(root, system=self.system, stop=stop, task_status=task_status)
 
     async def until(self, holds: Callable[[], object], what: str) -> None:
         """Wait until this holds; looked at after each event that it tells."""

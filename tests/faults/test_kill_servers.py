@@ -1,7 +1,6 @@
 """The servers that a node brings itself are ended: they come back beneath a node that goes on."""
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import trio
@@ -21,30 +20,29 @@ async def bought(node: Live, key: str) -> None:
             assert answer["retryable"], answer
 
 
-async def test_servers_come_back_beneath_a_node_that_goes_on(state_path: Path) -> None:
+async def test_servers_come_back_beneath_a_node_that_goes_on(state: StateFolder) -> None:
     """Nobody is disconnected; what was bought stands, and what is bought meanwhile too."""
-    with StateFolder(state_path) as state:
-        async with live_with_servers(state) as node, trio.open_nursery() as nursery:
-            watcher = Member(node, "seller")
-            nursery.start_soon(watcher.run)
-            await watcher.joined()
-            await bought(node, "before")
-            servers = ["postgres", "valkey"] if find_valkey() is not None else ["postgres"]
-            mark = len(node.telemetry.told)
-            for server in servers:
-                crash(node.system, f"agio/servers/{server}", Boom(server))
-                await bought(node, f"without-{server}")
-            due = Counter(f"servers/{server}" for server in servers)
-            await node.until(lambda: not due - node.starts_since(mark), "the servers to come back")
-            await bought(node, "afterwards")
-            await watcher.saw_it_all(2 + len(servers))
-            starts = node.starts_since(mark)
-            assert due == Counter({each: starts[each] for each in due})
-            # These go and come with PostgreSQL.
-            assert starts.keys() - due.keys() <= {
-                "events/feed",
-                "events/relay",
-                "events/revocations",
-            }
-            assert 1 == watcher.connections
-            nursery.cancel_scope.cancel()
+    async with live_with_servers(state) as node, trio.open_nursery() as nursery:
+        watcher = Member(node, "seller")
+        nursery.start_soon(watcher.run)
+        await watcher.joined()
+        await bought(node, "before")
+        servers = ["postgres", "valkey"] if find_valkey() is not None else ["postgres"]
+        mark = len(node.telemetry.told)
+        for server in servers:
+            crash(node.system, f"agio/servers/{server}", Boom(server))
+            await bought(node, f"without-{server}")
+        due = Counter(f"servers/{server}" for server in servers)
+        await node.until(lambda: not due - node.starts_since(mark), "the servers to come back")
+        await bought(node, "afterwards")
+        await watcher.saw_it_all(2 + len(servers))
+        starts = node.starts_since(mark)
+        assert due == Counter({each: starts[each] for each in due})
+        # These go and come with PostgreSQL.
+        assert starts.keys() - due.keys() <= {
+            "events/feed",
+            "events/relay",
+            "events/revocations",
+        }
+        assert 1 == watcher.connections
+        nursery.cancel_scope.cancel()

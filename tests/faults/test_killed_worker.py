@@ -60,7 +60,7 @@ async def test_a_worker_killed_in_mid_broadcast_leaves_no_gap(
             for number in range(PURCHASES):
                 nursery.start_soon(_buy, server, f"k{number}")
             await watchers[0].wait_for(PURCHASES // 4, event="stock_changed")
-            os.kill(workers_of(server.process.pid)[1], signal.SIGKILL)
+            os.kill((await workers_of(server.process.pid))[1], signal.SIGKILL)
         seen = []
         for watcher in watchers:
             await watcher.wait_for(PURCHASES, event="stock_changed")

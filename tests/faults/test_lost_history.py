@@ -6,7 +6,6 @@ A listener checks each message against the one before it, by their cursors.
 import itertools
 import os
 import signal
-from pathlib import Path
 
 import pytest
 import redis.asyncio
@@ -42,30 +41,29 @@ async def listen(nursery: trio.Nursery, nodes: list[Talker], topic: str) -> list
     return listeners
 
 
-async def test_a_server_that_was_killed_comes_back_empty(state_path: Path, annex: Annex) -> None:
+async def test_a_server_that_was_killed_comes_back_empty(state: StateFolder, annex: Annex) -> None:
     """Members are told to reload; what is said meanwhile is said in the end, or was refused."""
     topic = topic_of_its_own()
-    with StateFolder(state_path) as state:
-        valkey = EmbeddedValkey(state)
-        servers = Supervisor("servers", [ChildSpec("valkey", valkey.run)])
-        async with trio.open_nursery() as nursery:
-            await nursery.start(run_root, servers)
-            async with talkers(annex, [valkey.url] * 2, History(size=50)) as nodes:
-                one, two = await listen(nursery, nodes, topic)
-                await nodes[0].say(topic, *range(10))
-                await one.until_heard(9)
-                await two.until_heard(9)
-                await annex.call(_kill, valkey.url)
-                async with trio.open_nursery() as speaking:
-                    speaking.start_soon(nodes[0].say, topic, *range(10, 20))
-                    speaking.start_soon(nodes[1].say, topic, *range(20, 30))
-                await one.news.until(lambda: one.reloads, "a reload")
-                await two.news.until(lambda: two.reloads, "a reload")
-                await nodes[1].say(topic, 99)
-                for listener in (one, two):
-                    await listener.until_heard(99)
-                    _adds_up(nodes, listener)
-            nursery.cancel_scope.cancel()
+    valkey = EmbeddedValkey(state)
+    servers = Supervisor("servers", [ChildSpec("valkey", valkey.run)])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run_root, servers)
+        async with talkers(annex, [valkey.url] * 2, History(size=50)) as nodes:
+            one, two = await listen(nursery, nodes, topic)
+            await nodes[0].say(topic, *range(10))
+            await one.until_heard(9)
+            await two.until_heard(9)
+            await annex.call(_kill, valkey.url)
+            async with trio.open_nursery() as speaking:
+                speaking.start_soon(nodes[0].say, topic, *range(10, 20))
+                speaking.start_soon(nodes[1].say, topic, *range(20, 30))
+            await one.news.until(lambda: one.reloads, "a reload")
+            await two.news.until(lambda: two.reloads, "a reload")
+            await nodes[1].say(topic, 99)
+            for listener in (one, two):
+                await listener.until_heard(99)
+                _adds_up(nodes, listener)
+        nursery.cancel_scope.cancel()
 
 
 def _adds_up(nodes: list[Talker], listener: Listener) -> None:

@@ -1,4 +1,7 @@
-"""Folders that servers of the tests can work in, whoever they run as."""
+"""Folders that servers of the tests can work in, whoever they run as.
+
+Nothing here is for a trio loop: it waits for the disk, and for a program that tries a folder.
+"""
 
 import os
 import shutil
@@ -7,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from app.storage.embedded import StateFolder
 
 # What servers may need there, with room to spare.
 _ROOM_BYTES: Final = 1 << 30
@@ -23,6 +28,13 @@ def folder_for_servers() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_state(path: Path) -> StateFolder:
+    """Open a state folder, and find out where its servers can live; close it by `with`."""
+    state = StateFolder(path)
+    assert state.home.is_dir()
+    return state
 
 
 def _in_memory() -> str | None:

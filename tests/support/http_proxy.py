@@ -64,7 +64,9 @@ async def proxying(*servers: int) -> AsyncIterator[Proxy]:
     async with httpx.AsyncClient(timeout=30, verify=NO_TLS) as http, trio.open_nursery() as nursery:
 
         async def serve(stream: trio.SocketStream) -> None:
-            with suppress(trio.BrokenResourceError, h11.RemoteProtocolError):
+            # A server that is killed takes the requests along that it has: who asked is cut off.
+            gone = httpx.TransportError, trio.BrokenResourceError, h11.RemoteProtocolError
+            with suppress(*gone):
                 await _serve(stream, proxy, next(turns), http)
 
         start = partial(trio.serve_tcp, serve, 0, host="127.0.0.1")

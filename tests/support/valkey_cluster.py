@@ -13,7 +13,7 @@ from typing import Any
 import redis
 from redis.crc import key_slot
 
-from app.child_process import popen
+from app.child_process import popen, spawn
 from app.storage.embedded import find_valkey
 from app.storage.redis_slots import SLOTS
 
@@ -37,10 +37,17 @@ class Shard:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        """Start it, from outside any trio loop."""
+        self.process = self._make()
+
+    async def start_again(self) -> None:
         """Start it; what it knew of the cluster it knows again."""
+        self.process = await spawn(self._make)
+
+    def _make(self) -> subprocess.Popen[bytes]:
         binary = find_valkey()
         assert binary is not None
-        self.process = popen(
+        return popen(
             [
                 *(str(binary), "--port", str(self.port), "--cluster-port", str(self.bus_port)),
                 *("--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""),

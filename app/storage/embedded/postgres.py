@@ -114,7 +114,7 @@ class EmbeddedPostgres:
         """
         with trio.CancelScope() as scope:
             life.on_stop(scope.cancel)
-            url = self.url
+            url = await trio.to_thread.run_sync(lambda: self.url)  # it may have to be written
             binary = await trio.to_thread.run_sync(
                 runnable, self._package, f"{_BIN}/postgres", self._state
             )

@@ -74,7 +74,7 @@ class EmbeddedValkey:
         """
         with trio.CancelScope() as scope:
             life.on_stop(scope.cancel)
-            url = self.url
+            url = await trio.to_thread.run_sync(lambda: self.url)  # it may have to be written
             server = await self._spawn(await trio.to_thread.run_sync(self._runnable))
             try:
                 await self._wait_until_ready(server)

@@ -18,7 +18,7 @@ from tests.app.http.node import SECRET, bare_services, serving
 from tests.app.inspect.trees import actor, snapshot, supervisor
 
 TREE = supervisor("agio", "one_for_one", actor("a"), actor("b", mailbox={"peak": 2}))
-OPERATOR = Tokens(SECRET).issue("ann", Role.OPERATOR, "demo", 60)
+OPERATOR = Tokens(SECRET).issue("ann", Role.OPERATOR, "demo", 3600)
 
 
 def client(url: str, *, token: str = OPERATOR, path: str = "", children_max: int = 5) -> TreeClient:
@@ -106,9 +106,9 @@ async def test_an_unknown_path_is_told() -> None:
 @pytest.mark.parametrize(
     ("token", "hint"),
     [
-        (Tokens("x" * 32).issue("ann", Role.OPERATOR, "demo", 60), "not of this node's secret"),
-        (Tokens(SECRET, now=lambda: 0).issue("ann", Role.OPERATOR, "demo", 60), "expired"),
-        (Tokens(SECRET).issue("bob", Role.BUYER, "demo", 60), "is to be an operator's"),
+        (Tokens("x" * 32).issue("ann", Role.OPERATOR, "demo", 3600), "not of this node's secret"),
+        (Tokens(SECRET, now=lambda: 0).issue("ann", Role.OPERATOR, "demo", 3600), "expired"),
+        (Tokens(SECRET).issue("bob", Role.BUYER, "demo", 3600), "is to be an operator's"),
         ("täken", "--token is no token"),
         ("to\nken", "--token is no token"),
     ],

@@ -4,7 +4,6 @@ import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import redis.asyncio
@@ -187,16 +186,15 @@ async def test_publishing_heals(annex: Annex, valkey_url: str, node: Node) -> No
         await _until_it_works(lambda: node.bus.publish([(channel, b"after")]))
 
 
-async def test_publishing_heals_when_there_was_no_server(annex: Annex, state_path: Path) -> None:
+async def test_publishing_heals_when_there_was_no_server(annex: Annex, state: StateFolder) -> None:
     """It was tried while nothing listened there; now something does, and it works."""
-    with StateFolder(state_path) as state:
-        server = EmbeddedValkey(state)
-        async with _running(annex, server.url, connected=False) as node:
-            with pytest.raises(BusDown):
-                await node.bus.publish([("a", b"too soon")])
-            async with running(ChildSpec("valkey", server.run)):
-                with trio.fail_after(10):
-                    await _until_it_works(lambda: node.bus.publish([("a", b"now")]))
+    server = EmbeddedValkey(state)
+    async with _running(annex, server.url, connected=False) as node:
+        with pytest.raises(BusDown):
+            await node.bus.publish([("a", b"too soon")])
+        async with running(ChildSpec("valkey", server.run)):
+            with trio.fail_after(10):
+                await _until_it_works(lambda: node.bus.publish([("a", b"now")]))
 
 
 async def test_without_redis_it_is_ready_and_says_so(annex: Annex) -> None:

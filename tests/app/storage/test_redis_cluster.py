@@ -117,7 +117,7 @@ async def test_a_shard_that_dies_takes_only_its_own(node: Node, three: Three) ->
         await node.bus.publish([(kept, b"1"), (lost, b"1")])
     assert await node.bus.publish([(kept, b"2")]) == 1
     await node.until(lambda: node.heard[kept] == [b"1", b"2"])
-    three.shards[1].start()
+    await three.shards[1].start_again()
 
     async def hears() -> bool:
         return await node.bus.publish([(lost, b"back")]) == 1

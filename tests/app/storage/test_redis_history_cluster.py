@@ -147,7 +147,7 @@ async def test_a_shard_that_dies_takes_only_its_own(store: RedisHistory, three: 
     question = Question(lost, History(size=10), 0)
     assert await store.read([question]) == [AWAY]
     assert await store.heads([well, lost]) == [cursor, AWAY]
-    three.shards[1].start()
+    await three.shards[1].start_again()
     again = await _until_appended(store, batch)
     assert [each.position for each in again] == [1, 1, 2]
     assert again[1] == cursor
@@ -173,7 +173,7 @@ async def test_a_shard_that_is_stopped_holds_up_no_other(
         assert nodes[0].refused == [2]
         await glad.until_heard(19)
         assert [n for n, _ in glad.heard] == [*range(10, 20)]
-        three.shards[1].start()
+        await three.shards[1].start_again()
         await _until_reloaded(mourner, 1)
         while 3 not in nodes[0].said:
             await nodes[0].say(lost, 3)

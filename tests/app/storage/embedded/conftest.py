@@ -1,4 +1,4 @@
-"""A state folder for each test, and a cluster that is made once for all of them."""
+"""A cluster that is made once for all tests."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -9,14 +9,7 @@ import trio
 
 from actors import run_root
 from app.storage.embedded import EmbeddedPostgres, StateFolder
-from tests.support.folders import folder_for_servers
-
-
-@pytest.fixture
-def state(state_path: Path) -> Iterator[StateFolder]:
-    """An open state folder."""
-    with StateFolder(state_path) as state:
-        yield state
+from tests.support.folders import folder_for_servers, open_state
 
 
 @pytest.fixture(scope="module")
@@ -38,5 +31,5 @@ def cluster() -> Iterator[Path]:
 @pytest.fixture
 def made(cluster: Path) -> Iterator[StateFolder]:
     """The shared cluster's state folder, open."""
-    with StateFolder(cluster) as state:
+    with open_state(cluster) as state:
         yield state

@@ -25,6 +25,7 @@ from app.storage import (
 from app.storage.embedded import EmbeddedPostgres, StateFolder
 from app.storage.embedded.postgres import _postmaster
 from app.storage.errors import ServerEnded
+from tests.support.folders import open_state
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -69,7 +70,7 @@ async def test_it_keeps_its_data_and_its_address(cluster: Path, annex: Annex) ->
     """What was committed is there at the next start, under the same URL."""
     urls = []
     for start in range(2):
-        with StateFolder(cluster) as state:
+        with await trio.to_thread.run_sync(open_state, cluster) as state:
             stop = trio.Event()
             async with trio.open_nursery() as nursery:
                 url = await nursery.start(partial(run_root, EmbeddedPostgres(state), stop=stop))

@@ -14,6 +14,7 @@ from actors import run_root
 from app.storage import Annex, StartupError
 from app.storage.embedded import EmbeddedValkey, StateFolder, find_valkey
 from app.storage.errors import ServerEnded
+from tests.support.folders import open_state
 
 pytestmark = [
     pytest.mark.servers,
@@ -42,7 +43,7 @@ async def test_it_keeps_its_address_and_nothing_else(state_path: Path, annex: An
     """A restart has the same URL and none of the keys."""
     urls = []
     for _ in range(2):
-        with StateFolder(state_path) as state:
+        with await trio.to_thread.run_sync(open_state, state_path) as state:
             stop = trio.Event()
             async with trio.open_nursery() as nursery:
                 url = await nursery.start(partial(run_root, EmbeddedValkey(state), stop=stop))
