@@ -70,6 +70,23 @@ BODY_BYTES_MAX: Final = 64 * 1024
 BODY_S: Final = 10.0
 BODY_DEPTH_MAX: Final = 8
 
+# Larger bodies under way on one node, of the routes that take them: with what is made of each some
+# 30 MB, so half a gigabyte in all.
+LARGE_BODIES_MAX: Final = 16
+
+# Things in one body that takes many, and its bytes: as many postings as one block should commit,
+# at 800 bytes, which is a dozen transfers each.
+ITEMS_MAX: Final = 10_000
+ITEMS_BODY_BYTES_MAX: Final = 8 * 1024 * 1024
+
+# Bytes of such things that are read before others have a turn: a few milliseconds, the checks of
+# the slow way included; and how many, where they are small.
+ITEMS_BYTES_A_TURN: Final = 64 * 1024
+ITEMS_A_TURN: Final = 100
+
+# Seconds for an answer that is sent as it comes to be: ten times what the most postings take.
+STREAM_S: Final = 60.0
+
 # Bytes of what a client that polls sends at once: a hundred messages of 10 KB, and as much as may
 # wait for it in the other direction.
 LONGPOLL_BODY_BYTES_MAX: Final = 1024 * 1024

@@ -18,7 +18,10 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from app.domain.errors import Code, Refusal
 from app.http.message import Request, Response
 from app.http.router import Router
-from app.limits import BODY_S, WRITE_S
+from app.limits import BODY_S, STREAM_S, WRITE_S
+
+# Where a connection's scope says why its body is not read.
+_REFUSAL: Final = "agio.refusal"
 
 _TOO_SLOW: Final = Refusal(
     Code.INVALID_REQUEST, f"The body did not arrive within {BODY_S:.0f} seconds."
@@ -33,8 +36,10 @@ def quart_app(router: Router) -> Asgi:
     app = _catching_app(router)
 
     async def call(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        # Quart trips over paths that are none. It need not see any: ours is taken from `raw_path`.
-        await app(cast(Any, {**scope, "path": "/"}), receive, send)
+        head = _to_request(scope, b"")
+        with router.admit(head) as refusal:
+            # Quart trips over paths that are none. It need not see any: ours is in `raw_path`.
+            await app(cast(Any, {**scope, "path": "/", _REFUSAL: refusal}), receive, send)
 
     return call
 
@@ -45,10 +50,11 @@ def _catching_app(router: Router) -> QuartTrio:
     app.request_class = _bounded_by(router)
 
     async def catch_all() -> QuartResponse:
-        body = await _read_body()
+        scope = cast(dict[str, Any], quart_request.scope)
+        body = scope[_REFUSAL] or await _read_body()
         early = body if isinstance(body, Refusal) else None
         response = await router.handle(
-            _to_request(b"" if isinstance(body, Refusal) else body), early
+            _to_request(scope, b"" if isinstance(body, Refusal) else body), early
         )
         answer = _from_response(response)
         if early is not None and quart_request.http_version != "2":
@@ -86,8 +92,7 @@ async def _read_body() -> bytes | Refusal:
     return body
 
 
-def _to_request(body: bytes) -> Request:
-    scope = cast(dict[str, Any], quart_request.scope)
+def _to_request(scope: dict[str, Any], body: bytes) -> Request:
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
@@ -116,10 +121,15 @@ def _path(target: str) -> str:
 
 
 def _from_response(response: Response) -> QuartResponse:
-    answer = QuartResponse(response.body, status=response.status)
+    if response.chunks is not None:
+        answer = QuartResponse(response.chunks(), status=response.status)
+        answer.timeout = STREAM_S
+    else:
+        answer = QuartResponse(response.body, status=response.status)
     answer.headers.clear()
     for name, value in response.headers:
         answer.headers.add(name, value)
-    if response.header("Content-Length") is None and response.status != 204:
+    known = response.chunks is None and response.status != 204
+    if known and response.header("Content-Length") is None:
         answer.headers["Content-Length"] = str(len(response.body))
     return answer

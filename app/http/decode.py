@@ -35,7 +35,16 @@ def decode_body(request: Request, kind: type[T]) -> T:
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise RefusedError(Refusal(Code.UNSUPPORTED_MEDIA_TYPE))
-    return _convert(_parse_json(request.body), kind, strict=True)
+    return decode_json(request.body, kind)
+
+
+def decode_json(body: bytes, kind: type[T]) -> T:
+    """These bytes of JSON as a `kind`.
+
+    Raises:
+        RefusedError: invalid_request with what is wrong and where.
+    """
+    return _convert(_parse_json(body), kind, strict=True)
 
 
 def decode_query(request: Request, kind: type[T]) -> T:

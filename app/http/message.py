@@ -4,7 +4,7 @@ Whatever speaks HTTP to clients makes a `Request` of what it read and writes the
 given back, so another server can stand under the same handlers.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -47,17 +47,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One response, whole.
+    """One response: whole, or with a body that comes to be while it is sent.
 
     Attributes:
         status: such as 200.
         headers: name and value, in order. The content's length is not among them.
         body: the whole body.
+        chunks: begins a body that is sent as it comes to be, in place of `body`. A failure of it
+            ends the connection, so that nobody takes what was sent for the whole.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    chunks: Callable[[], AsyncGenerator[bytes, None]] | None = None
 
     def header(self, name: str) -> str | None:
         """The first value under this name, in any case."""
@@ -88,3 +91,5 @@ class RefusedError(Exception):
 
 
 JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+CSV: Final = "text/csv"

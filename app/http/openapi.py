@@ -13,13 +13,13 @@ import msgspec
 from app.docstrings import attributes_of, without_attributes
 from app.domain.errors import MEANINGS, Code
 from app.domain.names import ID_PATTERN, TOPIC_PATTERN
-from app.http.message import JSON, Request, Response
+from app.http.message import JSON, NDJSON, Request, Response
 from app.http.operations import public
 from app.http.problem import PROBLEM, Problem
-from app.http.router import ANY_METHOD, TOPIC, Operation, Route
+from app.http.router import ANY_METHOD, TOPIC, Operation, Route, Success
 from app.http.schemas import ReadQuery
 from app.http.services import Services
-from app.limits import CHECKOUT_TEXT_MAX
+from app.limits import CHECKOUT_TEXT_MAX, ITEMS_MAX
 
 _REF: Final = "#/components/schemas/{name}"
 _HEADERS: Final = {
@@ -95,6 +95,10 @@ def codes_of(operation: Operation) -> list[Code]:
     codes = {*_ANYWHERE, *operation.refusals}
     if not operation.public:
         codes.add(Code.UNAUTHORIZED)
+    if operation.scope is not None:
+        codes.add(Code.FORBIDDEN)
+    if operation.many:
+        codes.add(Code.BUSY)
     if operation.body is not None:
         codes.add(Code.UNSUPPORTED_MEDIA_TYPE)
     if _is_read(operation):
@@ -113,15 +117,14 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": operation.summary,
         "tags": [operation.tag],
         "parameters": _parameters(route),
-        "responses": {str(operation.status): _success(operation)} | _refusals(operation),
+        "responses": _successes(operation) | _refusals(operation),
     }
     if operation.public:
         described["security"] = []
+    if operation.scope is not None:
+        described["security"] = [{"bearer": [operation.scope.value]}]
     if operation.body is not None:
-        described["requestBody"] = {
-            "required": True,
-            "content": {JSON: {"schema": _schema(operation.body)}},
-        }
+        described["requestBody"] = {"required": True, "content": _bodies(operation)}
     if operation.raw_body is not None:
         described["requestBody"] = {
             "required": True,
@@ -169,17 +172,47 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return present[0] if present else schema
 
 
-def _success(operation: Operation) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "description": "Done.",
-        "content": {operation.media: {"schema": _schema(operation.answer)}},
+def _bodies(operation: Operation) -> dict[str, Any]:
+    """What the body may be, by content type."""
+    assert operation.body is not None, "there is none"
+    one = _schema(operation.body)
+    if not operation.many:
+        return {JSON: {"schema": one}}
+    each = {"description": "Each line is one.", "type": "string", "contentSchema": one}
+    array = {"type": "array", "items": one, "maxItems": ITEMS_MAX}
+    return {JSON: {"schema": {"anyOf": [one, array]}}, NDJSON: {"schema": each}}
+
+
+def _successes(operation: Operation) -> dict[str, Any]:
+    """Every way to succeed, by status."""
+    ways = (Success(operation.status, operation.answer, operation.media), *operation.others)
+    return {
+        str(status): _success([way for way in ways if way.status == status])
+        for status in dict.fromkeys(way.status for way in ways)
     }
-    names = []
-    if "cursor" in getattr(operation.answer, "__struct_fields__", ()):
+
+
+def _success(ways: Sequence[Success]) -> dict[str, Any]:
+    """The ways of one status."""
+    content = {
+        media: {"schema": _any_of([_schema_of(way) for way in ways if way.media == media])}
+        for media in dict.fromkeys(way.media for way in ways)
+    }
+    names = ["Location"] if ways[0].status == 201 else []
+    if any("cursor" in getattr(way.answer, "__struct_fields__", ()) for way in ways):
         names.append("Agio-Cursor")
-    if operation.status == 201:
-        names.append("Location")
-    return described | _headers(names)
+    return {"description": "Done.", "content": content} | _headers(names)
+
+
+def _any_of(schemas: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {"anyOf": list(schemas)} if len(schemas) > 1 else schemas[0]
+
+
+def _schema_of(way: Success) -> dict[str, Any]:
+    schema = _schema(way.answer)
+    if way.media != NDJSON:
+        return schema
+    return {"description": "Each line is one.", "type": "string", "contentSchema": schema}
 
 
 def _refusals(operation: Operation) -> dict[str, Any]:
@@ -210,7 +243,8 @@ def _schema(kind: type) -> dict[str, Any]:
 def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
     kinds: list[type] = [Problem]
     for route in routes:
-        kinds += [each for each in (route.operation.answer, route.operation.body) if each]
+        ways = (way.answer for way in route.operation.others)
+        kinds += [each for each in (route.operation.answer, *ways, route.operation.body) if each]
     _, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     return {name: _explained(schema) for name, schema in sorted(components.items())}
 
