@@ -37,6 +37,7 @@ from app.http.table import LOCAL_ROUTES, ROUTES
 from app.identity.callers import Callers
 from app.identity.revocations import Revocations
 from app.identity.tokens import Tokens
+from app.ledger.poster import Expiries, Posters
 from app.ledger.service import Ledger
 from app.limits import CHECKOUTS_MAX, CONNECTIONS_MAX
 from app.payments.test_gateway import TestGateway
@@ -187,6 +188,8 @@ class Node:
             emit=self._emit,
         )
         self._sales = Sales(self._database)
+        self._posters = Posters(self._database)
+        self._expiries = Expiries(self._database, self._posters)
         self._readiness = Readiness({"database": self._look}, self._emit)
         self._revocations = Revocations(self._database, self._broker, emit=self._emit)
         callers = Callers(tokens, self._revocations)
@@ -247,6 +250,7 @@ class Node:
             ChildSpec("feed", self._feed.run, backoff=_AGAIN),
             ChildSpec("relay", self._relay.run, backoff=_AGAIN),
             ChildSpec("revocations", self._revocations.run, backoff=_AGAIN),
+            ChildSpec("expiries", self._expiries.run, backoff=_AGAIN),
         ]
         children = [
             ChildSpec("broker", self._broker.run),
@@ -255,6 +259,7 @@ class Node:
             ChildSpec("viewers", self._viewers.run),
             ChildSpec("histories", self._histories.run),
             Supervisor("events", patient, intensity=_PATIENT).as_child(),
+            self._posters.actors.as_child(),
             self._transactions.actors.as_child(),
             ChildSpec("recovery", self._transactions.run, backoff=_AGAIN),
             self._checkouts.as_child(),
@@ -290,6 +295,7 @@ class Node:
             sales=self._sales,
             transactions=self._transactions,
             ledger=Ledger(self._database),
+            posters=self._posters,
             log=EventLog(self._database, self._feed),
             longpoll=self._longpoll,
             readiness=self._readiness,

@@ -62,9 +62,14 @@ def _summary(account: Account) -> AccountSummary:
         kind=account.kind,
         currency=account.currency,
         owner=account.owner,
-        debits=account.debits,
-        credits=account.credits,
+        floor=account.floor,
+        ceiling=account.ceiling,
+        debits_posted=account.debits_posted,
+        credits_posted=account.credits_posted,
+        debits_pending=account.debits_pending,
+        credits_pending=account.credits_pending,
         balance=account.balance,
+        available=account.available,
         version=account.version,
     )
 
@@ -76,6 +81,8 @@ def _entry(entry: StoredEntry) -> EntryAnswer:
         amount=Price(entry.amount.amount, entry.amount.currency),
         balance_after=entry.balance_after,
         posting=entry.posting,
+        leg=entry.leg,
+        type=entry.phase,
         key=entry.key,
         recorded_at=moment(entry.recorded_at),
     )

@@ -13,7 +13,7 @@ from actors.tree import Vitals
 from app.domain.errors import Code
 from app.domain.money import AMOUNT_MAX, EXPONENTS
 from app.domain.names import ID_PATTERN, PERSON_PATTERN
-from app.ledger.model import Kind, Side
+from app.ledger.model import Kind, Phase, Side
 from app.limits import (
     CHECKOUT_TEXT_MAX,
     PAGE_ROWS_MAX,
@@ -282,16 +282,21 @@ class TransactionsPage(msgspec.Struct):
 
 
 class AccountSummary(msgspec.Struct):
-    """An account of the ledger. `balance` is on its normal side, in minor units."""
+    """An account of the ledger, in minor units. `balance` is on its normal side."""
 
     id: str
     path: str
     kind: Kind
     currency: Currency
     owner: str | None
-    debits: Count
-    credits: Count
+    floor: int | None
+    ceiling: int | None
+    debits_posted: Count
+    credits_posted: Count
+    debits_pending: Count
+    credits_pending: Count
     balance: int
+    available: int
     version: Count
 
 
@@ -316,7 +321,9 @@ class EntryAnswer(msgspec.Struct):
     side: Side
     amount: Price
     balance_after: int
-    posting: str
+    posting: Annotated[int, msgspec.Meta(ge=1)]
+    leg: Count
+    type: Phase
     key: str
     recorded_at: Moment
 

@@ -10,6 +10,7 @@ from app.http.message import Request
 from app.http.readiness import Readiness
 from app.identity.callers import Callers
 from app.identity.revocations import Revocations
+from app.ledger.poster import Posters
 from app.ledger.service import Ledger
 from app.sales.service import Sales
 from app.socket.audience import Audience
@@ -38,6 +39,7 @@ class Services:
         sales: sales, listings and stock.
         transactions: purchases.
         ledger: accounts and entries.
+        posters: post to books.
         log: the event log, for readers that wait for a cursor.
         longpoll: the socket's clients that poll.
         readiness: what `/readyz` says.
@@ -53,6 +55,7 @@ class Services:
     sales: Sales
     transactions: Transactions
     ledger: Ledger
+    posters: Posters
     log: EventLog
     longpoll: LongPoll
     readiness: Readiness

@@ -1,19 +1,23 @@
-"""What the ledger is made of: accounts, transfers between them, the entries these leave.
+"""What the ledger is made of: accounts, transfers between them, the entries these leave. Pure.
 
-An account counts what was debited and what was credited, both only ever growing, in minor units
-of its one currency. Its *balance* is the difference on its *normal* side: assets and expenses grow
-by debits, liabilities and revenues by credits. A balance is a plain int, since a sum of many
-amounts may be larger than one `Money` may be.
+An account counts what was debited and what was credited, posted and pending, in minor units of its
+one currency. Its *balance* is the difference of what was posted, on its *normal* side: assets and
+expenses grow by debits, liabilities, equity and revenues by credits. What is pending against it is
+not *available*. A balance is a plain int, since a sum of many amounts may be larger than one
+`Money` may be.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
+
+import msgspec
 
 from app.domain.errors import Code, Refusal
 from app.domain.money import Money
+from app.ledger.codes import LEDGER_MEANINGS, LedgerCode
 
 NO_ACCOUNT: Final = Refusal(Code.NOT_FOUND, "There is no such account.")
 
@@ -30,6 +34,7 @@ class Kind(StrEnum):
 
     ASSET = "asset"
     LIABILITY = "liability"
+    EQUITY = "equity"
     REVENUE = "revenue"
     EXPENSE = "expense"
 
@@ -39,23 +44,27 @@ NORMAL: Final[Mapping[Kind, Side]] = {
     Kind.ASSET: Side.DEBIT,
     Kind.EXPENSE: Side.DEBIT,
     Kind.LIABILITY: Side.CREDIT,
+    Kind.EQUITY: Side.CREDIT,
     Kind.REVENUE: Side.CREDIT,
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place in a book's chart. With a currency it is one account, opened at its first transfer.
+class Phase(StrEnum):
+    """What a transfer is: a move of money, a hold of it, or the one end of a hold."""
 
-    Attributes:
-        path: such as `seller:demo-seller:payable`.
-        kind: what it stands for.
-        owner: the person whose money it is, if it is a person's.
-    """
+    TRANSFER = "transfer"
+    PENDING = "pending"
+    POST = "post"
+    VOID = "void"
+    EXPIRE = "expire"
 
-    path: str
-    kind: Kind
-    owner: str | None = None
+
+class Mode(StrEnum):
+    """What a book takes: past postings, present ones, or none any more."""
+
+    IMPORTING = "importing"
+    LIVE = "live"
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +78,14 @@ class Account:
         kind: what it stands for.
         currency: the one currency it counts.
         owner: the person whose money it is, if it is a person's.
-        floor: the least balance it may show, in minor units; None: any.
-        debits: all that was ever debited, in minor units.
-        credits: all that was ever credited, in minor units.
+        floor: the least that may be available, in minor units; None: any.
+        ceiling: the most it may hold, what is pending included; None: any.
+        debits_posted: all that was ever debited, in minor units.
+        credits_posted: all that was ever credited.
+        debits_pending: what is held to be debited.
+        credits_pending: what is held to be credited.
         version: how many entries it has.
+        closed_at: since when nothing is posted to it any more.
     """
 
     id: int
@@ -82,60 +95,119 @@ class Account:
     currency: str
     owner: str | None
     floor: int | None
-    debits: int
-    credits: int
+    ceiling: int | None
+    debits_posted: int
+    credits_posted: int
+    debits_pending: int
+    credits_pending: int
     version: int
+    closed_at: datetime | None
 
     @property
     def balance(self) -> int:
-        """Minor units on the normal side."""
-        difference = self.debits - self.credits
+        """Minor units on the normal side, posted."""
+        difference = self.debits_posted - self.credits_posted
         return difference if NORMAL[self.kind] is Side.DEBIT else -difference
 
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """One amount that leaves one account (credit) for another (debit)."""
-
-    debit: Place
-    credit: Place
-    amount: Money
+    @property
+    def available(self) -> int:
+        """The balance, less what is pending against it."""
+        against = NORMAL[self.kind] is Side.DEBIT
+        return self.balance - (self.credits_pending if against else self.debits_pending)
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
-    """Transfers that are recorded all together or not at all.
+class Moved(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A transfer as it was recorded.
 
     Attributes:
-        book: the book all of them are in.
-        key: what it records, such as `capture:txn_…`; a book takes each key once, forever.
-        transfers: in the order in which they count.
+        leg: its place in the posting, from 0.
+        type: what it is.
+        debit: the path of the account that was debited.
+        credit: the path of the account that was credited.
+        amount: minor units: that moved, were held, or were released.
+        currency: of both accounts.
+        debit_balance_after: of the debited account, on its normal side, posted.
+        credit_balance_after: of the credited account.
+        pending: the hold that it ended, such as `41.0`.
+        expires_at: when a hold expires, if it does.
+    """
+
+    leg: int
+    type: Phase
+    debit: str
+    credit: str
+    amount: int
+    currency: str
+    debit_balance_after: int
+    credit_balance_after: int
+    pending: str | None = None
+    expires_at: datetime | None = None
+
+
+class Posted(msgspec.Struct, frozen=True):
+    """A posting as it was recorded, now or before under the same key.
+
+    Attributes:
+        book: the book's id.
+        number: its place in the book's order, from 1.
+        key: what the caller knows it by.
+        recorded_at: when, by the database's clock.
+        effective_at: when it took effect.
+        transfers: what it moved.
+        reverses: the number of the posting that it reverses.
     """
 
     book: str
+    number: int
     key: str
-    transfers: tuple[Transfer, ...]
+    recorded_at: datetime
+    effective_at: datetime
+    transfers: tuple[Moved, ...]
+    reverses: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What one transfer did to one account.
+class PostingRefused:
+    """Why the ledger did not take a posting. Nothing was recorded.
 
     Attributes:
-        account: the account's id.
-        version: counts the account's entries from 1, without gaps.
-        transfer: the transfer's place in its posting, from 0.
-        side: debit or credit.
-        amount: minor units, more than 0.
-        balance_after: the account's balance, this entry included.
+        code: one of the closed list.
+        leg: the transfer's place in what was asked, where it is one's fault.
     """
 
-    account: int
-    version: int
-    transfer: int
-    side: Side
-    amount: int
-    balance_after: int
+    code: LedgerCode
+    leg: int | None = None
+
+    @property
+    def message(self) -> str:
+        """One sentence for a person."""
+        return LEDGER_MEANINGS[self.code].message
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later."""
+        return LEDGER_MEANINGS[self.code].retryable
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A posting that is recorded; `fresh` where this request recorded it."""
+
+    posted: Posted
+    fresh: bool
+
+
+Result = Accepted | PostingRefused
+
+
+class TransferName(NamedTuple):
+    """A transfer among those of its book: its posting's number and its place there."""
+
+    posting: int
+    leg: int
+
+    def __str__(self) -> str:
+        return f"{self.posting}.{self.leg}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,36 +216,25 @@ class StoredEntry:
 
     Attributes:
         version: counts the account's entries from 1, without gaps.
-        transfer: the transfer's id.
-        posting: the posting's id.
+        posting: the posting's number in its book.
+        leg: the transfer's place in the posting.
         key: what the posting records, such as `capture:txn_…`.
         side: debit or credit.
+        phase: what the transfer is; only `transfer` and `post` move the balance.
         amount: how much, in the account's currency.
         balance_after: the account's balance in minor units, this entry included.
         recorded_at: when, by the database's clock, in UTC.
     """
 
     version: int
-    transfer: int
-    posting: str
+    posting: int
+    leg: int
     key: str
     side: Side
+    phase: Phase
     amount: Money
     balance_after: int
     recorded_at: datetime
-
-
-class PostingRefused(StrEnum):
-    """Why the ledger did not take a posting. Nothing was recorded."""
-
-    ALREADY_POSTED = "already_posted"
-    EMPTY = "empty"
-    ACCOUNT_UNKNOWN = "account_unknown"
-    ACCOUNT_OF_OTHER_KIND = "account_of_other_kind"
-    SAME_ACCOUNT = "same_account"
-    AMOUNT_NOT_POSITIVE = "amount_not_positive"
-    OVERFLOW = "overflow"
-    BELOW_FLOOR = "below_floor"
 
 
 @dataclass(frozen=True, slots=True)

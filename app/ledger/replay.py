@@ -1,56 +1,49 @@
 """The ledger worked out a second time, from its transfers alone, to be held against what is stored.
 
 This is independent of `app.ledger.rules` and of the inv_* views on purpose: it shares no line with
-what it checks. It is fed every account, then every transfer, then every entry by account and
-version, and keeps a few numbers an account. Pure.
+what it checks. It is fed every account, then every transfer by book, posting and leg, and keeps a
+few numbers an account and one line a hold that is open. Pure.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.ledger.model import Account, Side, Violation
+from app.ledger.model import Account, Phase, Violation
 from app.limits import VIOLATIONS_MAX
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedTransfer:
-    """A transfer as it is stored; `amount` in minor units."""
+    """A transfer as it is stored; amounts in minor units."""
 
-    id: int
     book: str
+    posting: int
+    leg: int
+    phase: Phase
     currency: str
     debit_account: int
     credit_account: int
     amount: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayedEntry:
-    """An entry as it is stored; `amount` and `balance_after` in minor units."""
-
-    account: int
-    version: int
-    transfer: int
-    side: Side
-    amount: int
-    balance_after: int
+    pending_posting: int | None
+    pending_leg: int | None
+    debit_version: int
+    debit_balance_after: int
+    debit_pending_after: int
+    credit_version: int
+    credit_balance_after: int
+    credit_pending_after: int
 
 
 @dataclass(slots=True)
 class _Sums:
     """What one account should show."""
 
-    debits: int = 0
-    credits: int = 0
-    count: int = 0
-
-    def add(self, side: Side, amount: int) -> None:
-        if side is Side.DEBIT:
-            self.debits += amount
-        else:
-            self.credits += amount
-        self.count += 1
+    debits_posted: int = 0
+    credits_posted: int = 0
+    debits_pending: int = 0
+    credits_pending: int = 0
+    version: int = 0
 
 
 class Replay:
@@ -58,87 +51,111 @@ class Replay:
 
     def __init__(self) -> None:
         self._accounts: dict[int, Account] = {}
-        self._by_transfers: dict[int, _Sums] = {}
-        self._by_entries: dict[int, _Sums] = {}
+        self._sums: dict[int, _Sums] = {}
+        self._holds: dict[tuple[str, int, int], ReplayedTransfer] = {}
         self._found: list[Violation] = []
 
     def account(self, account: Account) -> None:
         """An account as it is stored. All of them come first."""
         self._accounts[account.id] = account
-        self._by_transfers[account.id] = _Sums()
-        self._by_entries[account.id] = _Sums()
+        self._sums[account.id] = _Sums()
 
     def transfer(self, transfer: ReplayedTransfer) -> None:
-        """A transfer. All of them come before the entries."""
-        sides = ((Side.DEBIT, transfer.debit_account), (Side.CREDIT, transfer.credit_account))
-        for side, number in sides:
+        """A transfer; those of one book come in the order of their postings and legs."""
+        for number in (transfer.debit_account, transfer.credit_account):
             account = self._accounts.get(number)
-            at_home = account and (account.book, account.currency) == (
-                transfer.book,
-                transfer.currency,
-            )
-            if not at_home:
-                self._find("replay_transfer_crosses", transfer=transfer.id, account=number)
-            if account:
-                self._by_transfers[number].add(side, transfer.amount)
+            home = (transfer.book, transfer.currency)
+            if account is None or (account.book, account.currency) != home:
+                self._find("replay_transfer_crosses", transfer, account=number)
+                return
+        posted, pending = self._amounts(transfer)
+        debit = self._sums[transfer.debit_account]
+        debit.debits_posted += posted
+        debit.debits_pending += pending
+        debit.version += 1
+        credit = self._sums[transfer.credit_account]
+        credit.credits_posted += posted
+        credit.credits_pending += pending
+        credit.version += 1
+        expected = (
+            *(debit.version, self._balance(transfer.debit_account), debit.debits_pending),
+            *(credit.version, self._balance(transfer.credit_account), credit.credits_pending),
+        )
+        stored = (
+            *(transfer.debit_version, transfer.debit_balance_after, transfer.debit_pending_after),
+            *(transfer.credit_version, transfer.credit_balance_after),
+            transfer.credit_pending_after,
+        )
+        if stored != expected:
+            self._find("replay_entry_chain", transfer, stored=stored, expected=expected)
 
-    def entry(self, entry: ReplayedEntry) -> None:
-        """An entry; those of one account come in the order of their versions."""
-        account = self._accounts.get(entry.account)
-        if account is None:
-            self._find("replay_entry_without_account", account=entry.account)
-            return
-        sums = self._by_entries[entry.account]
-        sums.add(entry.side, entry.amount)
-        balance = sums.debits - sums.credits
-        if account.kind in {"liability", "revenue"}:
-            balance = -balance
-        if (entry.version, entry.balance_after) != (sums.count, balance):
-            self._find(
-                "replay_entry_chain",
-                account=entry.account,
-                version=entry.version,
-                balance_after=entry.balance_after,
-                expected_version=sums.count,
-                expected_balance=balance,
-            )
+    def _amounts(self, transfer: ReplayedTransfer) -> tuple[int, int]:
+        """What a transfer adds to what is posted and to what is pending."""
+        here = (transfer.book, transfer.posting, transfer.leg)
+        if transfer.phase == "transfer":
+            return transfer.amount, 0
+        if transfer.phase == "pending":
+            self._holds[here] = transfer
+            return 0, transfer.amount
+        assert transfer.pending_posting is not None, "the table's constraint says so"
+        assert transfer.pending_leg is not None, "the table's constraint says so"
+        named = (transfer.book, transfer.pending_posting, transfer.pending_leg)
+        hold = self._holds.pop(named, None)
+        if hold is None:
+            self._find("replay_hold_not_open", transfer, hold=named[1:])
+            return 0, 0
+        accounts = (transfer.debit_account, transfer.credit_account)
+        if accounts != (hold.debit_account, hold.credit_account) or transfer.amount > hold.amount:
+            self._find("replay_hold_ended_wrongly", transfer, hold=named[1:])
+        return (transfer.amount if transfer.phase == "post" else 0), -hold.amount
+
+    def _balance(self, number: int) -> int:
+        sums = self._sums[number]
+        difference = sums.debits_posted - sums.credits_posted
+        return difference if self._accounts[number].kind in {"asset", "expense"} else -difference
 
     def violations(self) -> list[Violation]:
         """All that did not fit, at most about `VIOLATIONS_MAX`; empty where the ledger is clean."""
         return [*self._found, *self._unlike_their_transfers(), *self._unbalanced()]
 
     def _unlike_their_transfers(self) -> Iterator[Violation]:
-        """Accounts whose counters or entries say something else than their transfers."""
+        """Accounts whose counters differ from their transfers, or that break a limit."""
         for number, account in self._accounts.items():
-            expected = self._by_transfers[number]
-            stored = _Sums(account.debits, account.credits, account.version)
+            expected = self._sums[number]
+            stored = _Sums(
+                account.debits_posted,
+                account.credits_posted,
+                account.debits_pending,
+                account.credits_pending,
+                account.version,
+            )
             if stored != expected:
-                yield _violation("replay_account_differs", number, stored, expected)
-            if self._by_entries[number] != expected:
-                yield _violation(
-                    "replay_entries_differ", number, self._by_entries[number], expected
-                )
-            if account.floor is not None and account.balance < account.floor:
+                told = {"account": number, "stored": str(stored), "expected": str(expected)}
+                yield Violation("replay_account_differs", told)
+            if account.floor is not None and account.available < account.floor:
                 yield Violation("replay_below_floor", {"account": number})
 
     def _unbalanced(self) -> Iterator[Violation]:
         """Books whose stored debits and credits differ in a currency."""
-        difference: Counter[tuple[str, str]] = Counter()
+        posted: Counter[tuple[str, str]] = Counter()
+        pending: Counter[tuple[str, str]] = Counter()
         for account in self._accounts.values():
-            difference[account.book, account.currency] += account.debits - account.credits
-        for (book, currency), amount in difference.items():
-            if amount:
+            place = (account.book, account.currency)
+            posted[place] += account.debits_posted - account.credits_posted
+            pending[place] += account.debits_pending - account.credits_pending
+        for (book, currency), amount in posted.items():
+            if amount or pending[book, currency]:
                 yield Violation(
                     "replay_unbalanced",
-                    {"book": book, "currency": currency, "debits_less_credits": amount},
+                    {
+                        "book": book,
+                        "currency": currency,
+                        "posted": amount,
+                        "pending": pending[book, currency],
+                    },
                 )
 
-    def _find(self, invariant: str, **broken: object) -> None:
+    def _find(self, invariant: str, transfer: ReplayedTransfer, **broken: object) -> None:
         if len(self._found) < VIOLATIONS_MAX:
-            self._found.append(Violation(invariant, broken))
-
-
-def _violation(invariant: str, account: int, stored: _Sums, expected: _Sums) -> Violation:
-    return Violation(
-        invariant, {"account": account, "stored": str(stored), "expected": str(expected)}
-    )
+            place = {"book": transfer.book, "posting": transfer.posting, "leg": transfer.leg}
+            self._found.append(Violation(invariant, {**place, **broken}))

@@ -1,173 +1,229 @@
-"""The ledger's decisions: what a capture posts, and what a posting does to its accounts. Pure.
+"""The ledger's decisions: what postings do to a book and its accounts, or why they may not. Pure.
 
-`decide` has two halves. The first refuses, and has changed nothing when it does; the second must
-succeed. A floor is held at the posting's end, not between its transfers: a posting is one step.
+Postings of a batch are decided in the order in which they came, each on what those before it left.
+Each is decided in two halves. The first plans: it refuses, in the order of `LedgerCode`, and has
+changed nothing when it does. The second applies the plan and must succeed. Limits of accounts are
+held at a posting's end, not between its transfers: a posting is one step.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from app.domain.money import Money
+from app.ledger.book import AccountState, BookState, Facts, StoredPosting
+from app.ledger.codes import LedgerCode
 from app.ledger.model import (
-    NORMAL,
-    Account,
-    Entry,
-    Kind,
-    Place,
-    Posting,
+    Accepted,
+    Mode,
+    Moved,
+    Posted,
     PostingRefused,
-    Side,
-    Transfer,
+    Result,
+    TransferName,
 )
+from app.ledger.plan import Move, Plan, Planner, Terms
+from app.ledger.request import Convert, PostingRequest, request_hash
 
-# What the database's bigint holds: an account's debits and credits never pass it.
-COUNTER_MAX: Final = 2**63 - 1
+# Keys that begin so are given by us: to the end of a hold that expired, and to a sale's capture.
+RESERVED_KEYS: Final = ("expire:", "capture:")
 
-COMMISSION: Final = Place("commission", Kind.REVENUE)
-
-# An account among those of one book: its path and its currency.
-AccountKey = tuple[str, str]
-
-
-def clearing(provider: str) -> Place:
-    """Where money lies that a provider has taken for us and not yet paid out."""
-    return Place(f"gateway:{provider}:clearing", Kind.ASSET)
-
-
-def payable(seller: str) -> Place:
-    """What is owed to a seller."""
-    return Place(f"seller:{seller}:payable", Kind.LIABILITY, owner=seller)
+# What was asked as the end of a hold that expired: nothing, by nobody.
+_EXPIRY_HASH: Final = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
-class Capture:
-    """A purchase whose payment went through.
+class Recorded:
+    """A posting that is to be written."""
 
-    Attributes:
-        book: of the business line that sells.
-        transaction: the transaction's id.
-        provider: who holds the money, such as `test`.
-        seller: the seller's name.
-        price: what the buyer paid.
-        commission: what the business line keeps of it.
-    """
-
-    book: str
-    transaction: str
-    provider: str
-    seller: str
-    price: Money
-    commission: Money
-
-
-def capture_posting(capture: Capture) -> Posting:
-    """The posting of a capture: the buyer's money to the seller and to the commission.
-
-    A share of nothing leaves no transfer: a commission of 0, or one of the whole price.
-    """
-    source = clearing(capture.provider)
-    shares = (
-        (payable(capture.seller), capture.price - capture.commission),
-        (COMMISSION, capture.commission),
-    )
-    return Posting(
-        capture.book,
-        f"capture:{capture.transaction}",
-        tuple(Transfer(source, place, share) for place, share in shares if share.amount),
-    )
-
-
-def places(posting: Posting) -> dict[AccountKey, Place]:
-    """Every account that a posting touches, in the order of its keys."""
-    touched = {
-        (place.path, transfer.amount.currency): place
-        for transfer in posting.transfers
-        for place in (transfer.debit, transfer.credit)
-    }
-    return dict(sorted(touched.items(), key=lambda item: item[0]))
+    number: int
+    request: PostingRequest
+    hash: bytes
+    effective_at: datetime | None
+    moves: Sequence[Move]
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What a posting does.
+class Converted:
+    """What is written of a conversion beside its transfers; `target_amount` in minor units."""
+
+    name: TransferName
+    asked: Convert
+    source_amount: int
+    target_amount: int
+
+
+class Batch:
+    """Decides postings to one book, one after the other.
 
     Attributes:
-        entries: two a transfer, the debit first, in the posting's order.
-        accounts: every account it touches, as it stands afterwards.
+        recorded: the postings to be written, in the order of their numbers.
+        converted: the conversions among them.
+        now: when they are recorded.
     """
 
-    entries: tuple[Entry, ...]
-    accounts: tuple[Account, ...]
+    def __init__(self, book: BookState, facts: Facts, terms: Terms) -> None:
+        self.recorded: list[Recorded] = []
+        self.converted: list[Converted] = []
+        self.now = facts.now
+        self._book = book
+        self._facts = facts
+        self._terms = terms
+        self._accepted: dict[str, tuple[bytes, Posted]] = {}
+        self._planner = Planner(book, facts, terms)
+        if terms.mode is Mode.LIVE and book.mode is Mode.LIVE:
+            self._expire()
+
+    def decide(self, request: PostingRequest) -> Result:
+        """What comes of a posting, after those decided before it."""
+        asked = request_hash(request)
+        answer = self._recognise(request, asked) or self._refuse_whole(request)
+        if answer is not None:
+            return answer
+        plan = self._planner.plan(request)
+        if isinstance(plan, PostingRefused):
+            return plan
+        # After this point, the posting must succeed.
+        posted = self._apply(request, asked, plan)
+        self._accepted[request.key] = (asked, posted)
+        return Accepted(posted, fresh=True)
+
+    def opened(self) -> list[AccountState]:
+        """The accounts that these postings open, in the order of their first transfers."""
+        touched = {
+            account: None
+            for posting in self.recorded
+            for move in posting.moves
+            for account in (move.debit, move.credit)
+            if not account.id
+        }
+        return list(touched)
+
+    # Refusing ------------------------------------------------------------------------------------
+
+    def _recognise(self, request: PostingRequest, asked: bytes) -> Result | None:
+        """The answer of a key that was used before."""
+        stored = self._facts.postings.get(request.key)
+        if stored is not None:
+            same = stored.request_hash == asked
+            return Accepted(self._seen(stored), fresh=False) if same else _KEY_REUSED
+        if request.key in self._accepted:
+            known, posted = self._accepted[request.key]
+            return Accepted(posted, fresh=False) if known == asked else _KEY_REUSED
+        return None
+
+    def _refuse_whole(self, request: PostingRequest) -> PostingRefused | None:
+        """Why nothing that this posting says could be taken."""
+        book, terms, effective_at = self._book, self._terms, request.effective_at
+        if not terms.trusted and request.key.startswith(RESERVED_KEYS):
+            return PostingRefused(LedgerCode.KEY_RESERVED)
+        if book.mode is not terms.mode:
+            return PostingRefused(_OTHER_MODE[book.mode])
+        if effective_at is not None and effective_at > self._facts.now:
+            return PostingRefused(LedgerCode.EFFECTIVE_IN_FUTURE)
+        if book.locked_before is not None:
+            takes_effect = effective_at if effective_at is not None else self._facts.now
+            if takes_effect < book.locked_before:
+                return PostingRefused(LedgerCode.PERIOD_LOCKED)
+        if request.reverses is None and not request.transfers:
+            return PostingRefused(LedgerCode.POSTING_EMPTY)
+        return None
+
+    # Applying ------------------------------------------------------------------------------------
+
+    def _expire(self) -> None:
+        """End the holds whose time is over, each by a posting of its own."""
+        for name in self._facts.due:
+            request = PostingRequest(f"expire:{name}")
+            self._apply(request, _EXPIRY_HASH, self._planner.expiry(name))
+
+    def _apply(self, request: PostingRequest, asked: bytes, plan: Plan) -> Posted:
+        """Do what was planned."""
+        book, now = self._book, self._facts.now
+        number = book.head = book.head + 1
+        for leg, move in enumerate(plan.moves):
+            _apply(move, TransferName(number, leg))
+        early = request.effective_at is not None and request.effective_at < now
+        effective_at = request.effective_at if early else None
+        self.recorded.append(Recorded(number, request, asked, effective_at, plan.moves))
+        for leg, converted, worth in plan.conversions:
+            name = TransferName(number, leg)
+            self.converted.append(Converted(name, converted, converted.amount, worth))
+        self._planner.learn(number, plan)
+        return Posted(
+            book.id,
+            number,
+            request.key,
+            now,
+            effective_at or now,
+            tuple(map(_shown, plan.moves)),
+            request.reverses,
+        )
+
+    def _seen(self, stored: StoredPosting) -> Posted:
+        """The answer that was given when this posting was recorded."""
+        transfers = tuple(
+            Moved(
+                leg=each.leg,
+                type=each.phase,
+                debit=self._book.by_id(each.debit).path,
+                credit=self._book.by_id(each.credit).path,
+                amount=each.amount,
+                currency=each.currency,
+                debit_balance_after=each.debit_balance_after,
+                credit_balance_after=each.credit_balance_after,
+                pending=None if each.pending is None else str(each.pending),
+                expires_at=each.expires_at,
+            )
+            for each in stored.transfers
+        )
+        return Posted(
+            self._book.id,
+            stored.number,
+            stored.key,
+            stored.recorded_at,
+            stored.effective_at,
+            transfers,
+            stored.reverses,
+        )
 
 
-def decide(
-    accounts: Mapping[AccountKey, Account], transfers: Sequence[Transfer]
-) -> Decision | PostingRefused:
-    """What `transfers` do to `accounts`, or why they may not be done at all."""
-    if not transfers:
-        return PostingRefused.EMPTY
-    after = dict(accounts)
-    entries: list[Entry] = []
-    for index, transfer in enumerate(transfers):
-        refused = _refuse(after, transfer)
-        if refused:
-            return refused
-        entries += _apply(after, index, transfer)
-    if any(_below_floor(account) for account in after.values()):
-        return PostingRefused.BELOW_FLOOR
-    # After this point, the posting must succeed.
-    assert len(entries) == 2 * len(transfers), "a transfer leaves two entries"
-    return Decision(tuple(entries), tuple(after.values()))
+_KEY_REUSED: Final = PostingRefused(LedgerCode.KEY_REUSED)
+_OTHER_MODE: Final = {
+    Mode.CLOSED: LedgerCode.BOOK_CLOSED,
+    Mode.IMPORTING: LedgerCode.BOOK_IMPORTING,
+    Mode.LIVE: LedgerCode.BOOK_NOT_IMPORTING,
+}
 
 
-def _refuse(accounts: Mapping[AccountKey, Account], transfer: Transfer) -> PostingRefused | None:
-    """Why this transfer may not be done to accounts that stand so, if it may not."""
-    amount, currency = transfer.amount.amount, transfer.amount.currency
-    if transfer.debit.path == transfer.credit.path:
-        return PostingRefused.SAME_ACCOUNT
-    if amount <= 0:
-        return PostingRefused.AMOUNT_NOT_POSITIVE
-    for place in (transfer.debit, transfer.credit):
-        account = accounts.get((place.path, currency))
-        if account is None:
-            return PostingRefused.ACCOUNT_UNKNOWN
-        if account.kind is not place.kind:
-            return PostingRefused.ACCOUNT_OF_OTHER_KIND
-    if accounts[transfer.debit.path, currency].debits + amount > COUNTER_MAX:
-        return PostingRefused.OVERFLOW
-    if accounts[transfer.credit.path, currency].credits + amount > COUNTER_MAX:
-        return PostingRefused.OVERFLOW
-    return None
+def _apply(move: Move, name: TransferName) -> None:
+    """Move the two accounts along, and note what they came to."""
+    move.name = name
+    debit, credit, posted, pending = move.debit, move.credit, move.posted, move.pending
+    debit.version += 1
+    debit.debits_posted += posted
+    debit.debits_pending += pending
+    credit.version += 1
+    credit.credits_posted += posted
+    credit.credits_pending += pending
+    move.debit_version = debit.version
+    move.debit_balance_after = debit.balance
+    move.debit_pending_after = debit.debits_pending
+    move.credit_version = credit.version
+    move.credit_balance_after = credit.balance
+    move.credit_pending_after = credit.credits_pending
 
 
-def _apply(
-    accounts: dict[AccountKey, Account], index: int, transfer: Transfer
-) -> tuple[Entry, Entry]:
-    """The two entries of a transfer; `accounts` stand as after it."""
-    return (
-        _move(accounts, index, (Side.DEBIT, transfer.debit, transfer.amount)),
-        _move(accounts, index, (Side.CREDIT, transfer.credit, transfer.amount)),
+def _shown(move: Move) -> Moved:
+    return Moved(
+        leg=move.name.leg,
+        type=move.phase,
+        debit=move.debit.path,
+        credit=move.credit.path,
+        amount=move.amount,
+        currency=move.currency,
+        debit_balance_after=move.debit_balance_after,
+        credit_balance_after=move.credit_balance_after,
+        pending=None if move.hold is None else str(move.hold.name),
+        expires_at=move.expires_at,
     )
-
-
-def _move(
-    accounts: dict[AccountKey, Account], index: int, movement: tuple[Side, Place, Money]
-) -> Entry:
-    """One side of a transfer."""
-    side, place, money = movement
-    before = accounts[place.path, money.currency]
-    after = replace(
-        before,
-        debits=before.debits + (money.amount if side is Side.DEBIT else 0),
-        credits=before.credits + (money.amount if side is Side.CREDIT else 0),
-        version=before.version + 1,
-    )
-    accounts[place.path, money.currency] = after
-    sign = 1 if NORMAL[before.kind] is side else -1
-    assert after.balance == before.balance + sign * money.amount, "a side moved the wrong way"
-    return Entry(after.id, after.version, index, side, money.amount, after.balance)
-
-
-def _below_floor(account: Account) -> bool:
-    return account.floor is not None and account.balance < account.floor

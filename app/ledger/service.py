@@ -5,6 +5,7 @@ its own purchase is in it.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from app.domain.cursor import Cursor
 from app.domain.errors import Code, Refusal
@@ -12,9 +13,15 @@ from app.domain.page import NO_SUCH_PLACE, Page, Paged, number_of
 from app.events import store as events
 from app.identity.model import Identity, Role
 from app.ledger import store
-from app.ledger.model import NO_ACCOUNT, Account, StoredEntry, Violation
-from app.ledger.rules import COUNTER_MAX
+from app.ledger.model import NO_ACCOUNT, Account, StoredEntry, TransferName, Violation
+from app.ledger.request import read_pending_name
 from app.storage import Database, ReadConnection
+
+# What the database's bigint holds: no account's number is beyond.
+_ID_MAX: Final = 2**63 - 1
+
+# Before the first entry of every account.
+_BEFORE_ALL: Final = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +54,8 @@ class Ledger:
     async def entries(
         self, identity: Identity, account: int, page: Page
     ) -> Paged[StoredEntry] | Refusal:
-        """An account's entries, oldest first; `page.after` is a version."""
-        after = number_of(page.after or "0")
+        """An account's entries, oldest first; `page.after` is a transfer's name, such as `41.0`."""
+        after = read_pending_name(page.after) if page.after else _BEFORE_ALL
         if after is None:
             return NO_SUCH_PLACE
         return await self._database.read(_entries, identity, (account, after), page)
@@ -73,7 +80,7 @@ async def _accounts(
 
 async def _account(conn: ReadConnection, identity: Identity, number: int) -> AccountSeen | Refusal:
     cursor = await events.head(conn)
-    known = 0 < number <= COUNTER_MAX
+    known = 0 < number <= _ID_MAX
     account = await store.account_of_line(conn, identity.line, number) if known else None
     if account is None or not _may_see(identity, account):
         return NO_ACCOUNT
@@ -81,14 +88,14 @@ async def _account(conn: ReadConnection, identity: Identity, number: int) -> Acc
 
 
 async def _entries(
-    conn: ReadConnection, identity: Identity, start: tuple[int, int], page: Page
+    conn: ReadConnection, identity: Identity, start: tuple[int, tuple[int, int]], page: Page
 ) -> Paged[StoredEntry] | Refusal:
     number, after = start
     seen = await _account(conn, identity, number)
     if isinstance(seen, Refusal):
         return seen
     found = await store.entries_of_account(conn, number, after, page.rows)
-    return page.cut(found, lambda each: each.version, seen.cursor)
+    return page.cut(found, lambda each: TransferName(each.posting, each.leg), seen.cursor)
 
 
 def _may_see(identity: Identity, account: Account) -> bool:

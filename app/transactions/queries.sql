@@ -1,5 +1,5 @@
 -- The statements of a purchase. Locks are taken in this order: the transaction's row, the listing's
--- row, accounts by id, the event log's head.
+-- row, the book's row, the event log's head.
 
 -- name: find
 -- The transaction under a buyer's key.

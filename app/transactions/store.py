@@ -15,15 +15,18 @@ from app.domain.money import Money
 from app.events import store as events
 from app.identity.model import Identity
 from app.identity.store import meet_caller
-from app.ledger import store as ledger
+from app.ledger import posting as ledger
+from app.ledger.capture import Capture, capture_posting
 from app.ledger.model import PostingRefused
-from app.ledger.rules import Capture, capture_posting
+from app.ledger.plan import Terms
 from app.payments.gateway import Approved
 from app.sales.model import stock_changed
 from app.storage import ReadConnection, Row, WriteConnection, load_queries
 from app.transactions.model import CheckoutRequest, State, Transaction
 
 _SQL: Final = load_queries(__package__)
+
+_OUR_OWN: Final = Terms(trusted=True)
 
 
 class CaptureNotPostedError(Exception):
@@ -162,16 +165,16 @@ async def settle_captured(
 async def _post(conn: WriteConnection, provider: str, row: Row) -> None:
     """Posts a capture to the ledger."""
     capture = Capture(
-        book=row["book"],
         transaction=row["id"],
         provider=provider,
         seller=row["seller"],
         price=Money(row["amount"], row["currency"]),
         commission=Money(row["commission_amount"], row["currency"]),
     )
-    refused = await ledger.post(conn, capture_posting(capture))
-    if isinstance(refused, PostingRefused):
-        raise CaptureNotPostedError(f"{row['id']}: {refused.value}")
+    (result,) = await ledger.post(conn, row["book"], [capture_posting(capture)], _OUR_OWN)
+    if isinstance(result, PostingRefused):
+        raise CaptureNotPostedError(f"{row['id']}: {result.code}")
+    assert result.fresh, f"{row['id']} is locked and not captured"
 
 
 async def settle_refused(conn: WriteConnection, transaction_id: str, refusal: Code) -> Transaction:

@@ -1,0 +1,54 @@
+"""The ledger's bounds: each with its reason."""
+
+from typing import Final
+
+# As in every other API of ours.
+KEY_CHARACTERS_MAX: Final = 255
+
+# The database's CHECK says the same.
+PATH_CHARACTERS_MAX: Final = 255
+
+# A posting is decided and written as one; a sale with its fees, taxes and shares has about ten.
+TRANSFERS_A_POSTING_MAX: Final = 1_000
+
+# What a posting carries for its caller, as JSON; the database's CHECK stands behind it.
+META_BYTES_MAX: Final = 4_096
+
+# A card's authorisation holds for 7 to 30 days: a year is beyond any hold that is not forgotten.
+EXPIRES_AFTER_S_MAX: Final = 366 * 24 * 3600
+
+# Of a counter, posted and pending together: half a bigint, so that no difference passes one. The
+# database's CHECK says the same.
+COUNTER_MAX: Final = 2**62 - 1
+
+# Of a rate's parts: the product with an amount stays an exact integer in any case.
+RATE_PART_MAX: Final = 10**15
+
+# One atomic block holds its book's row while it is decided and written: some 50 ms for so many.
+TRANSFERS_A_BATCH_MAX: Final = 1_000
+
+# Callers whose messages may wait for a poster to hear them, which it does at once.
+POSTER_MAILBOX: Final = 10_000
+
+# A poster that died in the middle is asked once more: what was posted is found under its key.
+POST_TRIES_MAX: Final = 2
+
+# Books whose due holds one sweep ends; the next one is a second away.
+BOOKS_A_SWEEP_MAX: Final = 100
+
+# Postings that may wait for a book's poster: more are told at once that it is busy.
+POSTINGS_WAITING_MAX: Final = 20_000
+
+# Accounts that a poster remembers of its book, some 300 bytes each; past that it begins anew.
+ACCOUNTS_REMEMBERED_MAX: Final = 100_000
+
+# Books with a poster at once, and how long a poster that nobody asks stays.
+POSTERS_MAX: Final = 1_000
+POSTER_IDLE_S: Final = 60.0
+
+# A posting is answered in milliseconds; a PostgreSQL that restarts takes seconds.
+POST_S: Final = 10.0
+
+# Holds that expired are ended by the next batch of their book, and at the latest by this sweep.
+EXPIRY_SWEEP_S: Final = 1.0
+EXPIRIES_A_BATCH_MAX: Final = 500

@@ -1,0 +1,369 @@
+"""What a posting would do to a book, or why it may not: the first half of a decision. Pure.
+
+A plan changes nothing. It is made on a book as the postings before it left it, refuses in the order
+of `LedgerCode`, and says what `rules` then has to do, which must succeed.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.domain.money import AMOUNT_MAX, EXPONENTS
+from app.ledger import conversion
+from app.ledger.book import AccountState, BookState, Facts, StoredTransfer
+from app.ledger.codes import LedgerCode
+from app.ledger.limits import COUNTER_MAX
+from app.ledger.model import Mode, Phase, PostingRefused, TransferName
+from app.ledger.request import (
+    Convert,
+    Pending,
+    Post,
+    PostingRequest,
+    Transfer,
+    Void,
+    read_pending_name,
+)
+
+# Accounts between books begin so: only a posting to both books moves them.
+DUE_TO: Final = "due-to:"
+DUE_FROM: Final = "due-from:"
+
+
+# The name of a transfer that is only planned.
+_NOT_YET: Final = TransferName(0, 0)
+
+_MOVING: Final = frozenset({Phase.TRANSFER, Phase.POST})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a batch is posted.
+
+    Attributes:
+        mode: what the book must take: live postings or imported ones.
+        trusted: whether the postings are our own, so that reserved keys are theirs.
+        pair: the other book and the number there, where this is half of a posting to two books.
+    """
+
+    mode: Mode = Mode.LIVE
+    trusted: bool = False
+    pair: tuple[str, int] | None = None
+
+
+@dataclass(slots=True)
+class Move:
+    """One transfer of a plan, and once applied what its accounts came to.
+
+    Attributes:
+        phase: what it is.
+        debit: the account debited.
+        credit: the account credited.
+        currency: of both.
+        amount: that moves, is held, or is released.
+        hold: the hold that it ends.
+        expires_at: when the hold that it is expires.
+    """
+
+    phase: Phase
+    debit: AccountState
+    credit: AccountState
+    currency: str
+    amount: int
+    hold: "Hold | None" = None
+    expires_at: datetime | None = None
+    name: TransferName = _NOT_YET
+    debit_version: int = 0
+    debit_balance_after: int = 0
+    debit_pending_after: int = 0
+    credit_version: int = 0
+    credit_balance_after: int = 0
+    credit_pending_after: int = 0
+
+    @property
+    def posted(self) -> int:
+        """What it adds to what is posted."""
+        return self.amount if self.phase in _MOVING else 0
+
+    @property
+    def pending(self) -> int:
+        """What it adds to what is pending."""
+        if self.hold is not None:
+            return -self.hold.amount
+        return self.amount if self.phase is Phase.PENDING else 0
+
+
+@dataclass(slots=True)
+class Hold:
+    """A pending transfer, and what ended it."""
+
+    name: TransferName
+    debit: AccountState
+    credit: AccountState
+    currency: str
+    amount: int
+    expires_at: datetime | None
+    ended: Phase | None
+
+
+@dataclass(slots=True)
+class Reversible:
+    """What of a posting its reversal has to know."""
+
+    moves: tuple[tuple[Phase, AccountState, AccountState, str, int], ...]
+    is_plain: bool  # neither a reversal itself nor half of a posting to two books
+    reversed: bool
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a posting would do."""
+
+    moves: list[Move] = field(default_factory=list)
+    conversions: list[tuple[int, Convert, int]] = field(default_factory=list)
+    reverses: Reversible | None = None
+
+
+# Four numbers an account: what is added to debits posted, credits posted, and both pending.
+_Sums = dict[AccountState, list[int]]
+
+
+class Planner:
+    """Plans postings to one book; it remembers what was recorded since the facts were read."""
+
+    def __init__(self, book: BookState, facts: Facts, terms: Terms) -> None:
+        self._book = book
+        self._facts = facts
+        self._terms = terms
+        self._holds: dict[TransferName, Hold] = {}
+        self._reversibles: dict[int, Reversible] = {}
+
+    def learn(self, number: int, plan: Plan) -> None:
+        """A plan was carried out under this number."""
+        for move in plan.moves:
+            if move.hold is not None:
+                move.hold.ended = move.phase
+            elif move.phase is Phase.PENDING:
+                self._holds[move.name] = Hold(
+                    move.name,
+                    move.debit,
+                    move.credit,
+                    move.currency,
+                    move.amount,
+                    move.expires_at,
+                    None,
+                )
+        for _, asked, _ in plan.conversions:
+            if asked.quote is not None:
+                self._facts.quotes.add(asked.quote)
+        if plan.reverses is not None:
+            plan.reverses.reversed = True
+        self._reversibles[number] = Reversible(
+            tuple((m.phase, m.debit, m.credit, m.currency, m.amount) for m in plan.moves),
+            is_plain=plan.reverses is None and self._terms.pair is None,
+            reversed=False,
+        )
+
+    def expiry(self, name: TransferName) -> Plan:
+        """The end of a hold whose time is over."""
+        hold = self._hold_of(name)
+        assert hold is not None, "what is due was read"
+        return Plan([_end(hold, Phase.EXPIRE, hold.amount)])
+
+    def plan(self, request: PostingRequest) -> Plan | PostingRefused:
+        """What the posting would do, or why it may not."""
+        plan = Plan()
+        if request.reverses is not None:
+            code = self._plan_reversal(plan, request)
+            if code:
+                return PostingRefused(code)
+        for place, asked in enumerate(request.transfers):
+            code = self._plan_transfer(plan, asked)
+            if code:
+                return PostingRefused(code, place)
+        code = _refuse_sums(plan.moves)
+        return PostingRefused(code) if code else plan
+
+    def _plan_reversal(self, plan: Plan, request: PostingRequest) -> LedgerCode | None:
+        assert request.reverses is not None, "it reverses something"
+        if request.transfers:
+            return LedgerCode.REVERSAL_HAS_TRANSFERS
+        found = self._reversible(request.reverses)
+        if found is None:
+            return LedgerCode.REVERSED_UNKNOWN
+        if not found.is_plain or any(phase not in _MOVING for phase, *_ in found.moves):
+            return LedgerCode.NOT_REVERSIBLE
+        if found.reversed:
+            return LedgerCode.ALREADY_REVERSED
+        if any(debit.closed or credit.closed for _, debit, credit, _, _ in found.moves):
+            return LedgerCode.ACCOUNT_CLOSED
+        plan.reverses = found
+        plan.moves += [
+            Move(Phase.TRANSFER, credit, debit, currency, amount)
+            for _, debit, credit, currency, amount in found.moves
+        ]
+        return None
+
+    def _plan_transfer(
+        self, plan: Plan, asked: Transfer | Pending | Post | Void | Convert
+    ) -> LedgerCode | None:
+        """Add what one transfer would do to the plan, or say why it may not."""
+        if type(asked) is Transfer:
+            return self._plan_move(plan, asked, Phase.TRANSFER, None)
+        if isinstance(asked, Pending):
+            wait = asked.expires_after_s
+            expires_at = None if wait is None else self._facts.now + timedelta(seconds=wait)
+            return self._plan_move(plan, asked, Phase.PENDING, expires_at)
+        if isinstance(asked, Convert):
+            return self._plan_conversion(plan, asked)
+        assert isinstance(asked, Post | Void), "there are five types"
+        return self._plan_end(plan, asked)
+
+    def _plan_move(
+        self, plan: Plan, asked: Transfer | Pending, phase: Phase, expires_at: datetime | None
+    ) -> LedgerCode | None:
+        amount, currency = asked.amount, asked.currency
+        if amount <= 0:
+            return LedgerCode.AMOUNT_NOT_POSITIVE
+        if amount > AMOUNT_MAX:
+            return LedgerCode.AMOUNT_TOO_LARGE
+        if currency not in EXPONENTS:
+            return LedgerCode.CURRENCY_UNKNOWN
+        if asked.debit == asked.credit:
+            return LedgerCode.SAME_ACCOUNT
+        if self._terms.pair is None and _is_between_books(asked):
+            return LedgerCode.ACCOUNT_RESERVED
+        debit = self._book.find(asked.debit, currency)
+        credit = self._book.find(asked.credit, currency)
+        if debit is None or credit is None:
+            return LedgerCode.ACCOUNT_UNKNOWN
+        if debit.closed or credit.closed:
+            return LedgerCode.ACCOUNT_CLOSED
+        plan.moves.append(Move(phase, debit, credit, currency, amount, None, expires_at))
+        return None
+
+    def _plan_conversion(self, plan: Plan, asked: Convert) -> LedgerCode | None:
+        transfers = conversion.convert(asked)
+        if isinstance(transfers, LedgerCode):
+            return transfers
+        if asked.valid_until is not None and asked.valid_until <= self._facts.now:
+            return LedgerCode.QUOTE_EXPIRED
+        taken = [known.quote for _, known, _ in plan.conversions]
+        if asked.quote is not None and (asked.quote in self._facts.quotes or asked.quote in taken):
+            return LedgerCode.QUOTE_USED
+        plan.conversions.append((len(plan.moves), asked, transfers[1].amount))
+        for transfer in transfers:
+            code = self._plan_move(plan, transfer, Phase.TRANSFER, None)
+            if code:
+                return code
+        return None
+
+    def _plan_end(self, plan: Plan, asked: Post | Void) -> LedgerCode | None:
+        """The end of a hold, by whoever made it."""
+        hold = self._hold(asked.pending)
+        if hold is None:
+            return LedgerCode.PENDING_UNKNOWN
+        ended = hold.ended
+        if ended is None:
+            here = (move.phase for move in plan.moves if move.hold is hold)
+            ended = next(here, None)
+        if ended is not None:
+            return _ENDED[ended]
+        if hold.expires_at is not None and hold.expires_at <= self._facts.now:
+            return LedgerCode.PENDING_EXPIRED
+        if isinstance(asked, Void):
+            plan.moves.append(_end(hold, Phase.VOID, hold.amount))
+            return None
+        amount = hold.amount if asked.amount is None else asked.amount
+        if amount <= 0:
+            return LedgerCode.AMOUNT_NOT_POSITIVE
+        if amount > hold.amount:
+            return LedgerCode.EXCEEDS_PENDING
+        plan.moves.append(_end(hold, Phase.POST, amount))
+        return None
+
+    def _hold(self, spelled: str) -> Hold | None:
+        """The hold of this name, if there is one."""
+        read = read_pending_name(spelled)
+        return None if read is None else self._hold_of(TransferName(*read))
+
+    def _hold_of(self, name: TransferName) -> Hold | None:
+        known = self._holds.get(name)
+        stored = self._facts.holds.get(name)
+        if known is None and stored is not None:
+            known = self._holds[name] = Hold(
+                name,
+                self._book.by_id(stored.debit),
+                self._book.by_id(stored.credit),
+                stored.currency,
+                stored.amount,
+                stored.expires_at,
+                stored.ended,
+            )
+        return known
+
+    def _reversible(self, number: int) -> Reversible | None:
+        known = self._reversibles.get(number)
+        stored = self._facts.reversed.get(number)
+        if known is None and stored is not None:
+            known = self._reversibles[number] = Reversible(
+                tuple(self._moved(each) for each in stored.transfers),
+                is_plain=stored.reverses is None and not stored.paired,
+                reversed=stored.reversed_by is not None,
+            )
+        return known
+
+    def _moved(self, stored: StoredTransfer) -> tuple[Phase, AccountState, AccountState, str, int]:
+        debit, credit = self._book.by_id(stored.debit), self._book.by_id(stored.credit)
+        return stored.phase, debit, credit, stored.currency, stored.amount
+
+
+_ENDED: Final = {
+    Phase.POST: LedgerCode.PENDING_ALREADY_POSTED,
+    Phase.VOID: LedgerCode.PENDING_ALREADY_VOIDED,
+    Phase.EXPIRE: LedgerCode.PENDING_EXPIRED,
+}
+
+
+def _is_between_books(asked: Transfer | Pending) -> bool:
+    reserved = (DUE_TO, DUE_FROM)
+    return asked.debit.startswith(reserved) or asked.credit.startswith(reserved)
+
+
+def _end(hold: Hold, phase: Phase, amount: int) -> Move:
+    return Move(phase, hold.debit, hold.credit, hold.currency, amount, hold)
+
+
+def _refuse_sums(moves: Iterable[Move]) -> LedgerCode | None:
+    """Why accounts may not come to what these moves make of them."""
+    sums: _Sums = {}
+    for move in moves:
+        posted, pending = move.posted, move.pending
+        debited = sums.setdefault(move.debit, [0, 0, 0, 0])
+        debited[0] += posted
+        debited[2] += pending
+        credited = sums.setdefault(move.credit, [0, 0, 0, 0])
+        credited[1] += posted
+        credited[3] += pending
+    codes = [_refuse_account(account, sums[account]) for account in sums]
+    order = (LedgerCode.OVERFLOW, LedgerCode.BELOW_FLOOR, LedgerCode.ABOVE_CEILING)
+    return next((code for code in order if code in codes), None)
+
+
+def _refuse_account(account: AccountState, added: Sequence[int]) -> LedgerCode | None:
+    """Why an account may not come to this, if it may not."""
+    debited = account.debits_posted + added[0]
+    credited = account.credits_posted + added[1]
+    debits_pending = account.debits_pending + added[2]
+    credits_pending = account.credits_pending + added[3]
+    if debited + debits_pending > COUNTER_MAX or credited + credits_pending > COUNTER_MAX:
+        return LedgerCode.OVERFLOW
+    if account.normal_debit:
+        balance, out, into = debited - credited, credits_pending, debits_pending
+    else:
+        balance, out, into = credited - debited, debits_pending, credits_pending
+    if account.floor is not None and balance - out < account.floor:
+        return LedgerCode.BELOW_FLOOR
+    if account.ceiling is not None and balance + into > account.ceiling:
+        return LedgerCode.ABOVE_CEILING
+    return None

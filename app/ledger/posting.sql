@@ -1,0 +1,224 @@
+-- The statements of posting. A book's row is locked first, before anything of the book is read, and
+-- held until the block ends; books in the order of their ids. What other blocks lock after it: the
+-- event log's head.
+
+-- name: lock_books
+-- These books, locked in the order of their ids.
+select
+    id,
+    mode,
+    head,
+    revision,
+    nullif(locked_before, '-infinity') as locked_before
+from book
+where id = any($1::text[])
+order by id
+for update;
+
+-- name: chart
+-- A book's chart.
+select
+    pattern,
+    kind,
+    floor,
+    ceiling
+from chart
+where book = $1;
+
+-- name: facts
+-- The time, which never goes back in a book, the postings that have one of the keys $2, and the
+-- holds whose time is over, the longest since first. Asked once the book is locked.
+with moment as (
+    select greatest(clock_timestamp(), recorded_at) as now
+    from book
+    where id = $1
+)
+
+select
+    moment.now,
+    array(select p.number from posting as p where p.book = $1 and p.key = any($2::text[]))
+        as numbers,
+    array(
+        select h.posting || '.' || h.leg
+        from hold as h
+        where h.book = $1 and h.expires_at <= moment.now
+        order by h.expires_at, h.posting, h.leg
+        limit $3
+    ) as due
+from moment;
+
+-- name: postings
+-- Postings by their numbers.
+select
+    p.number,
+    p.key,
+    p.request_hash,
+    p.recorded_at,
+    coalesce(p.effective_at, p.recorded_at) as effective_at,
+    p.reverses,
+    p.pair_book is not null as paired,
+    r.number as reversed_by
+from posting as p
+left join posting as r on p.book = r.book and p.number = r.reverses
+where p.book = $1 and p.number = any($2::bigint[]);
+
+-- name: transfers
+-- The transfers of postings, in their order.
+select
+    posting,
+    leg,
+    phase::text as phase,
+    debit_account,
+    credit_account,
+    amount,
+    currency,
+    debit_balance_after,
+    credit_balance_after,
+    pending_posting,
+    pending_leg,
+    expires_at
+from transfer
+where book = $1 and posting = any($2::bigint[])
+order by posting, leg;
+
+-- name: holds
+-- Pending transfers by their names, and what ended them.
+select
+    t.posting,
+    t.leg,
+    t.debit_account,
+    t.credit_account,
+    t.amount,
+    t.currency,
+    t.expires_at,
+    e.phase::text as ended
+from unnest($2::bigint[], $3::smallint[]) as wanted (posting, leg)
+inner join transfer as t
+    on t.book = $1 and wanted.posting = t.posting and wanted.leg = t.leg and t.phase = 'pending'
+left join transfer as e
+    on e.book = $1 and t.posting = e.pending_posting and t.leg = e.pending_leg;
+
+-- name: quotes_used
+-- Of these quotes, those that were used.
+select quote from conversion
+where book = $1 and quote = any($2::text[]);
+
+-- name: accounts_by_key
+-- Accounts of a book by their paths and currencies; no row for one that is not open.
+select a.*
+from unnest($2::text[], $3::text[]) as wanted (path, currency)
+inner join account_seen as a
+    on a.book = $1 and wanted.path = a.path and wanted.currency = a.currency;
+
+-- name: accounts_by_id
+-- Accounts of a book by their ids.
+select * from account_seen
+where book = $1 and id = any($2::bigint[]);
+
+-- name: open_accounts
+-- Opens accounts, and gives their ids in the order in which they are named.
+with opened as (
+    insert into account (book, path, kind, currency, owner, floor, ceiling)
+    select
+        $1,
+        wanted.path,
+        wanted.kind,
+        wanted.currency,
+        wanted.owner,
+        wanted.floor,
+        wanted.ceiling
+    from
+        unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[])
+        with ordinality as wanted (path, kind, currency, owner, floor, ceiling, place)
+    order by wanted.place
+    returning id
+)
+
+select id from opened
+order by id;
+
+-- name: record
+-- Writes postings ($3 to $11) with their transfers ($12 to $28). The triggers move the accounts and
+-- the book along, end the holds, and refuse what does not continue them.
+with written as (
+    insert into posting (
+        book, number, key, request_hash, transfers, recorded_at, effective_at, reverses, meta,
+        imported, pair_book, pair_number
+    )
+    select
+        $1,
+        p.number,
+        p.key,
+        p.request_hash,
+        p.transfers,
+        $2,
+        p.effective_at,
+        p.reverses,
+        p.meta::jsonb,
+        $9,
+        $10,
+        $11
+    from
+        unnest(
+            $3::bigint[], $4::text[], $5::bytea[], $6::smallint[], $7::timestamptz[], $8::bigint[],
+            $29::text[]
+        ) as p (number, key, request_hash, transfers, effective_at, reverses, meta)
+)
+
+insert into transfer (
+    book, posting, leg, phase, currency, debit_account, credit_account, amount,
+    pending_posting, pending_leg, pending_amount, expires_at,
+    debit_version, debit_balance_after, debit_pending_after,
+    credit_version, credit_balance_after, credit_pending_after
+)
+select
+    $1,
+    t.posting,
+    t.leg,
+    t.phase::transfer_phase,
+    t.currency,
+    t.debit_account,
+    t.credit_account,
+    t.amount,
+    t.pending_posting,
+    t.pending_leg,
+    t.pending_amount,
+    t.expires_at,
+    t.debit_version,
+    t.debit_balance_after,
+    t.debit_pending_after,
+    t.credit_version,
+    t.credit_balance_after,
+    t.credit_pending_after
+from
+    unnest(
+        $12::bigint[], $13::smallint[], $14::text[], $15::text[], $16::bigint[], $17::bigint[],
+        $18::bigint[], $19::bigint[], $20::smallint[], $21::bigint[], $22::timestamptz[],
+        $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[]
+    ) as t (
+        posting, leg, phase, currency, debit_account, credit_account, amount,
+        pending_posting, pending_leg, pending_amount, expires_at,
+        debit_version, debit_balance_after, debit_pending_after,
+        credit_version, credit_balance_after, credit_pending_after
+    );
+
+-- name: record_conversions
+-- Writes what was converted, beside its transfers.
+insert into conversion (
+    book, posting, leg, quote, source_currency, source_amount, target_currency, target_amount,
+    rate_numerator, rate_denominator, spread_bp
+)
+select
+    $1,
+    c.*
+from
+    unnest(
+        $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::bigint[], $7::text[],
+        $8::bigint[], $9::bigint[], $10::bigint[], $11::integer[]
+    ) as c;
+
+-- name: books_due
+-- Books with holds whose time is over.
+select distinct book from hold
+where expires_at <= clock_timestamp()
+limit $1;
