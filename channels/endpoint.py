@@ -24,6 +24,7 @@ from channels.connection import Connection
 from channels.cursor import Cursor
 from channels.drain import send_away
 from channels.guard import Guard
+from channels.handshake import ConnectRefused
 from channels.hub import Hub
 from channels.limits import HEAD_BYTES_MAX, RECEIVE_BYTES, Limits
 from channels.publishing import Publishing
@@ -170,7 +171,7 @@ class Endpoint:
             try:
                 session = await self._open(opening, stream, head, wire, nursery)
                 if session is None:
-                    self.turn_away(opening.status, opening.address)
+                    self.turn_away(opening.refused, opening.address)
                 else:
                     with self.attend(session.connection, opening.address):
                         await session.run()
@@ -210,11 +211,12 @@ class Endpoint:
 
     # For the transports.
 
-    def turn_away(self, status: int, address: str) -> None:
-        """A client was refused with this HTTP status; 0 where it was not even told."""
+    def turn_away(self, refused: ConnectRefused, address: str) -> None:
+        """A client was refused; with the status 0 where it was not even told."""
         self._refused += 1
+        status, reason = refused.status, refused.reason
         if status != TOO_MANY_REQUESTS:  # of these the guard tells, and not of each
-            self._emit("socket.refused", {"status": status, "address": address})
+            self._emit("socket.refused", {"status": status, "reason": reason, "address": address})
 
     @contextmanager
     def attend(self, connection: Connection, address: str) -> Iterator[None]:

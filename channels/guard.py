@@ -38,11 +38,15 @@ from channels.limits import (
 # Seconds: others may have left by then. Browsers do not show this to Phoenix's client.
 _LATER_S: Final = 10
 
-_FULL: Final = ConnectRefused(503, "This node has all the connections it takes.\n", _LATER_S)
-_CROWDED: Final = ConnectRefused(
-    429, "Your address has all the connections it may have.\n", _LATER_S
+_FULL: Final = ConnectRefused(
+    503, "This node has all the connections it takes.\n", _LATER_S, "full"
 )
-_MANIFOLD: Final = ConnectRefused(429, "You have all the connections you may have.\n", _LATER_S)
+_CROWDED: Final = ConnectRefused(
+    429, "Your address has all the connections it may have.\n", _LATER_S, "limit of its address"
+)
+_MANIFOLD: Final = ConnectRefused(
+    429, "You have all the connections you may have.\n", _LATER_S, "limit of its user"
+)
 
 
 @dataclass(frozen=True, slots=True)

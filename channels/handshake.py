@@ -40,11 +40,18 @@ class ConnectRefused:
         status: the HTTP status it is answered with.
         text: the body, for a person; empty as a rule.
         retry_after_s: when it may try again, for clients that can see it; 0 says nothing.
+        reason: one word or a few, for the log and not for the client.
     """
 
     status: int = 403
     text: str = ""
     retry_after_s: int = 0
+    reason: str = "refused by the application"
+
+
+_OTHER_VERSION: Final = ConnectRefused(
+    403, "This server speaks vsn 1.0 and 2.0 of the Phoenix protocol.\n", reason="other version"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ def examine(target: str, subprotocols: Sequence[str], path: str) -> Asked | Conn
     """
     asked_path, _, query = target.partition("?")
     if asked_path != path:
-        return ConnectRefused(404)
+        return ConnectRefused(404, reason="no such path")
     asked = examine_query(query)
     if isinstance(asked, ConnectRefused) or not subprotocols:
         return asked
@@ -83,9 +90,9 @@ def examine(target: str, subprotocols: Sequence[str], path: str) -> Asked | Conn
         if name.startswith(TOKEN_PREFIX):
             token = decode_token(name.removeprefix(TOKEN_PREFIX))
             if token is None:
-                return ConnectRefused()
+                return ConnectRefused(reason="malformed token")
     if SUBPROTOCOL not in subprotocols:
-        return ConnectRefused()
+        return ConnectRefused(reason="no known subprotocol")
     return replace(asked, token=token or None, subprotocol=SUBPROTOCOL)
 
 
@@ -94,7 +101,7 @@ def examine_query(query: str) -> Asked | ConnectRefused:
     params = parse_query(query)
     serializer = _serializer(params.get("vsn", _DEFAULT_VERSION))
     if serializer is None:
-        return ConnectRefused(403, "This server speaks vsn 1.0 and 2.0 of the Phoenix protocol.\n")
+        return _OTHER_VERSION
     token = params.pop("token", None)
     return Asked(serializer, params, token if isinstance(token, str) and token else None)
 

@@ -193,9 +193,9 @@ class LongPoll:
         try:
             begun = await self._children.start_child(spec)
         except (ActorDown, StartFailed, TooManyChildren):
-            begun = ConnectRefused(503)
+            begun = ConnectRefused(503, reason="no session began")
         if isinstance(begun, ConnectRefused):
-            self._endpoint.turn_away(begun.status, guest.address)
+            self._endpoint.turn_away(begun, guest.address)
         return begun
 
     async def _stay(self, number: int, guest: Guest, query: str, life: Lifeline) -> None:

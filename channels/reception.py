@@ -12,6 +12,9 @@ from channels.guard import Guard, Place
 from channels.handshake import Asked, ConnectRefused
 from channels.router import Router
 
+_OTHER_ORIGIN: Final = ConnectRefused(
+    403, "Pages of that origin may not connect here.\n", reason="other origin"
+)
 _NO_RENEWALS: Final = MappingProxyType({"reason": "tokens are not renewed here"})
 
 
@@ -149,11 +152,11 @@ class Reception:
             Exception: the application's `connect` failed.
         """
         if self.closed:
-            return ConnectRefused(503)
+            return ConnectRefused(503, reason="the node stops")
         if isinstance(asked, ConnectRefused):
             return asked
         if not self.allows(guest):
-            return ConnectRefused(403, "Pages of that origin may not connect here.\n")
+            return _OTHER_ORIGIN
         place = self._guard.admit(guest.address)
         if isinstance(place, ConnectRefused):
             return place

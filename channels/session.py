@@ -11,6 +11,7 @@ same time the client's channels end, each within a deadline.
 """
 
 from contextlib import suppress
+from typing import Final
 
 import trio
 
@@ -34,6 +35,9 @@ from channels.upgrade import Upgrade, accept_answer, read_upgrade, refuse_answer
 from channels.verdict import BROKEN, IDLE, LEFT, LOST
 from channels.websocket import Wire
 
+# Nothing can be answered to whom this is about.
+_GONE: Final = ConnectRefused(0, reason="left, or too slow")
+
 
 class Opening:
     """Answers one request."""
@@ -49,8 +53,8 @@ class Opening:
             peer: the address that the stream is from; empty where it has none.
             life: of the child that serves it.
         """
-        self.status = 0
-        """The HTTP status of a refusal; 0 where none was written."""
+        self.refused = _GONE
+        """Why the client was not let in, where it was not."""
         self._reception = reception
         self._around = around
         self.address = peer
@@ -81,7 +85,7 @@ class Opening:
         try:
             assigns = await self._reception.decide(asked, guest)
         except Exception:
-            await self._reject(stream, ConnectRefused(500))
+            await self._reject(stream, ConnectRefused(500, reason="the application failed"))
             raise
         if isinstance(assigns, ConnectRefused):
             await self._reject(stream, assigns)
@@ -104,7 +108,7 @@ class Opening:
         return examine(upgrade.target, upgrade.subprotocols, self._around.router.path)
 
     async def _reject(self, stream: trio.abc.Stream, refused: ConnectRefused) -> None:
-        self.status = refused.status
+        self.refused = refused
         await stream.send_all(refuse_answer(refused))
 
 

@@ -23,8 +23,10 @@ _HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\
 # A second one of these would leave it open which is meant.
 _SINGLE: Final = frozenset({"host", "origin", "sec-websocket-key", "sec-websocket-version"})
 
-_MALFORMED: Final = ConnectRefused(400, "No WebSocket handshake.\n")
-_OTHER_VERSION: Final = ConnectRefused(426, "This server speaks version 13 of WebSocket.\n")
+_MALFORMED: Final = ConnectRefused(400, "No WebSocket handshake.\n", reason="malformed request")
+_OTHER_VERSION: Final = ConnectRefused(
+    426, "This server speaks version 13 of WebSocket.\n", reason="other version of WebSocket"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,7 +270,8 @@ def _listening(bind: Bind) -> trio.socket.SocketType:
             (bind.host, bind.port), family=family, backlog=BACKLOG, reuse_port=bind.shared
         )
     except OSError as error:
-        why = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
+        in_use = error.errno == errno.EADDRINUSE
+        why = "it is in use; AGIO_PORT names another" if in_use else error.strerror
         raise StartupError(f"cannot listen on {bind.host} port {bind.port}: {why}") from error
     return trio.socket.from_stdlib_socket(raw)
 

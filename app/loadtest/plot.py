@@ -38,6 +38,9 @@ _UNITS: Final = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1, "ns"))
 # Bars for each power of two, all equally wide on the axis.
 _BARS: Final = 8
 
+# Between the names of two percentiles, which are one below the other.
+_ROW: Final = 14
+
 # Room above the highest bar, for the names of the percentiles.
 _HEADROOM: Final = 1.3
 
@@ -140,10 +143,13 @@ def _draw_histogram(canvas: Canvas, summary: Summary, top: float, bottom: float)
         right, foot = axes.at(2 ** ((bar + 1) / _BARS), 0)
         left, right = max(left, axes.left), min(right, axes.right)
         canvas.bar((left, head), (max(right - left - 1, 1), foot - head), "bar")
+    # Each begins in a row of its own, with its name to the right: those that begin further down are
+    # not to the left of it, so no line crosses a name, however close they are.
     for place, (name, part) in enumerate(QUANTILES.items()):
         across, _ = axes.at(max(latency.quantile(part), 1), 0)
-        canvas.line([(across, top), (across, bottom)], "p99", 1)
-        canvas.text((across - 4, top + 14 + 14 * place), name, "text", "end")
+        row = top + _ROW * place
+        canvas.line([(across, row + 4), (across, bottom)], "p99", 1)
+        canvas.text((across + 4, row + _ROW), name, "text", "start")
 
 
 def _bars(latency: Histogram) -> dict[int, float]:

@@ -34,11 +34,13 @@ class TokenHandler(SocketHandler):
         headers: Mapping[str, str],
         address: str,
     ) -> Identity | ConnectRefused:
-        """The identity that the token proves. A refusal says nothing: a browser cannot see it."""
-        identity = self._callers.identify(token) if token else None
-        if identity is None or isinstance(identity, Refusal):
-            return ConnectRefused()
-        return identity
+        """The identity that the token proves. A refusal tells the log alone why."""
+        if not token:
+            return ConnectRefused(reason="no token")
+        identity = self._callers.identify(token)
+        return (
+            ConnectRefused(reason=identity.message) if isinstance(identity, Refusal) else identity
+        )
 
     def who(self, assigns: Identity) -> str:
         """A person of a line, in whatever role and session."""

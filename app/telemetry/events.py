@@ -157,9 +157,8 @@ TABLE: Final = (
     _event(
         "socket.refused",
         "info",
-        "status address",
-        "A client was not let in: no valid token, a page of another origin, another version, or no "
-        "room.",
+        "status reason address",
+        "A client was not let in, for that reason; with status 0 it was not even told.",
     ),
     _event(
         "socket.drained",

@@ -101,28 +101,35 @@ async def test_a_token_by_subprotocol_is_answered_with_the_protocol(node: Node) 
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "body"),
+    ("asked", "status", "body", "reason"),
     [
-        ({}, 403, b""),
-        ({"token": "limited"}, 429, b""),
-        ({"token": "ann", "path": "/elsewhere"}, 404, b""),
-        ({"token": "ann", "subprotocols": ["other"]}, 403, b""),
+        ({}, 403, b"", "refused by the application"),
+        ({"token": "limited"}, 429, b"", None),
+        ({"token": "ann", "path": "/elsewhere"}, 404, b"", "no such path"),
+        ({"token": "ann", "subprotocols": ["other"]}, 403, b"", "no known subprotocol"),
         (
             {"token": "ann", "params": {"vsn": "3.0.0"}},
             403,
             b"This server speaks vsn 1.0 and 2.0 of the Phoenix protocol.\n",
+            "other version",
         ),
     ],
 )
 async def test_who_is_refused_is_told_before_the_upgrade(
-    node: Node, asked: dict[str, Any], status: int, body: bytes
+    node: Node, told: Told, asked: dict[str, Any], status: int, body: bytes, reason: str | None
 ) -> None:
-    """With an HTTP status, and an empty body as a rule."""
+    """With an HTTP status, and an empty body as a rule; the log, too, unless it may be a flood."""
     with pytest.raises(HandshakeRefused) as caught:
         async with connect(node.endpoint, **asked):
             pass
     assert (caught.value.status, caught.value.body) == (status, body)
     assert node.endpoint.statistics().refused == 1
+    fields = {"status": status, "reason": reason, "address": ""}
+    assert _refused(told) == ([fields] if reason else [])
+
+
+def _refused(told: Told) -> list[Mapping[str, object]]:
+    return [fields for name, fields in told if name == "socket.refused"]
 
 
 async def test_a_handler_that_crashes_refuses() -> None:
@@ -135,7 +142,7 @@ async def test_a_handler_that_crashes_refuses() -> None:
 
 
 async def test_a_handshake_has_a_deadline(
-    node: Node, autojump_clock: trio.testing.MockClock
+    node: Node, told: Told, autojump_clock: trio.testing.MockClock
 ) -> None:
     """For the application's part, and for the client's."""
     ours, theirs = trio.testing.memory_stream_pair()
@@ -146,6 +153,7 @@ async def test_a_handshake_has_a_deadline(
     with pytest.raises(HandshakeRefused, match="without an answer"):
         async with connect(node.endpoint, token="hang"):
             pass
+    assert _refused(told) == [{"status": 0, "reason": "left, or too slow", "address": ""}] * 2
 
 
 @pytest.mark.parametrize(

@@ -332,7 +332,7 @@ async def test_a_port_in_use_is_one_clear_line() -> None:
     """Listening where somebody listens is a StartupError, which can be found out before."""
     async with serving(bare_services()) as node:
         taken = Bind("127.0.0.1", node.port)
-        line = f"cannot listen on 127.0.0.1 port {node.port}: it is in use"
+        line = f"cannot listen on 127.0.0.1 port {node.port}: it is in use; AGIO_PORT names another"
         with pytest.raises(StartupError, match=line):
             check_free(taken)
         node.listener._bind = taken

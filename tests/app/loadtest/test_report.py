@@ -3,6 +3,8 @@
 import re
 import struct
 import zlib
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -12,9 +14,10 @@ import pytest
 from app.loadtest.errors import LoadTestError
 from app.loadtest.font import ASCENT, COLUMNS, GLYPHS
 from app.loadtest.histogram import Histogram
-from app.loadtest.plot import HEIGHT, INKS, WIDTH, draw
+from app.loadtest.plot import HEIGHT, INKS, WIDTH, Align, Point, draw
 from app.loadtest.png import SCALE, PngCanvas
 from app.loadtest.report import page, write_report
+from app.loadtest.summary import QUANTILES
 from app.loadtest.svg import SvgCanvas
 from tests.app.loadtest.runs import MS, PLAN, summary
 
@@ -94,6 +97,48 @@ def test_bars_are_equally_wide_and_no_step_is_of_their_own_making() -> None:
     for side in ("width", "height"):
         sizes = [float(str(bar.get(side))) for bar in bars]
         assert max(sizes) < 1.05 * min(sizes)
+
+
+class Names:
+    """A canvas that keeps what stands where: upright lines, and the names of percentiles."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[float, float, float]] = []  # where, from, to
+        self.boxes: list[tuple[float, float, float, float]] = []  # left, top, right, bottom
+
+    def line(self, points: Sequence[Point], ink: str, width: int) -> None:
+        """Keep it if it is one."""
+        (across, top), *_, (end, bottom) = points
+        if across == end and ink == "p99":
+            self.lines.append((across, top, bottom))
+
+    def bar(self, corner: Point, size: Point, ink: str) -> None:
+        """Nothing."""
+
+    def text(self, place: Point, said: str, ink: str, align: Align) -> None:
+        """Keep it if it is one, of the widest letters that there are."""
+        if said in QUANTILES and place[1] > HEIGHT / 2:
+            before = {"start": 0.0, "middle": 0.5, "end": 1.0}[align]
+            left, width = place[0] - before * len(said) * 8, len(said) * 8
+            self.boxes.append((left, place[1] - 10, left + width, place[1] + 3))
+
+
+@pytest.mark.parametrize("spread", [1.0, 1.001, 1.01, 1.1, 2.0, 1_000.0])
+def test_no_name_crosses_another_nor_a_line(spread: float) -> None:
+    """However close the percentiles are to each other, or to an edge."""
+    latency = Histogram({})
+    for step in range(2_000):
+        latency.add(int(MS * spread ** (step / 2_000)))
+    canvas = Names()
+    draw(canvas, msgspec.structs.replace(summary(), latency=latency))
+    assert len(canvas.lines) == len(canvas.boxes) == len(QUANTILES)
+    for left, top, right, bottom in canvas.boxes:
+        assert left > 0
+        assert right < WIDTH
+        for across, begin, end in canvas.lines:
+            assert not (left <= across <= right and begin <= bottom and top <= end)
+    for one, other in combinations(sorted(canvas.boxes, key=lambda box: box[1]), 2):
+        assert one[3] < other[1]
 
 
 def test_a_line_has_a_gap_where_nothing_was_sent() -> None:

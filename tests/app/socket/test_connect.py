@@ -54,16 +54,17 @@ async def test_a_valid_token_is_an_identity(desk: Desk) -> None:
 
 @pytest.mark.parametrize("token", [None, "", "rubbish", "another secret's"])
 async def test_without_a_valid_token_nobody_connects(desk: Desk, token: str | None) -> None:
-    """A missing, malformed or foreign token is refused with 403 and no word more."""
+    """A missing, malformed or foreign token is refused with 403; only the log is told more."""
+    reason = "A valid token is needed." if token else "no token"
     if token == "another secret's":
         token = Tokens(SECRET[::-1], now=lambda: NOW).issue("bea", Role.BUYER, "acme", 60)
-    assert await desk.connect(token) == ConnectRefused(403, "")
+    assert await desk.connect(token) == ConnectRefused(403, "", reason=reason)
 
 
 async def test_an_expired_token_is_refused(desk: Desk) -> None:
     """A token that was valid once is refused like any other."""
     desk.now += 60 + LEEWAY_SECONDS
-    assert await desk.connect() == ConnectRefused()
+    assert await desk.connect() == ConnectRefused(reason="The token has expired.")
 
 
 async def test_a_client_may_stay_until_its_token_is_over(desk: Desk) -> None:
@@ -79,7 +80,7 @@ async def test_a_revoked_token_lets_nobody_in_nor_stay(desk: Desk, kind: Kind) -
     """Nor is it taken from a client that is here under another."""
     identity = await desk.connect()
     desk.revoke(kind, identity.session if kind is Kind.SESSION else "bea")
-    assert await desk.connect() == ConnectRefused()
+    assert await desk.connect() == ConnectRefused(reason="The token was revoked.")
     assert desk.handler.valid_s(identity) == 0
     refused = desk.handler.renew(replace(identity, session="another"), TOKEN)
     assert isinstance(refused, RenewalRefused)
