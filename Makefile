@@ -103,9 +103,12 @@ secrets: ## Make the secrets that docker-compose.yml reads, those that are not t
 	@cd secrets; umask 022; \
 	  random() { $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))'; }; \
 	  test -e postgres_password || random > postgres_password; \
+	  test -e node_password || random > node_password; \
 	  test -e token_secret || random > token_secret; \
 	  test -e database_url || \
-	    echo "postgresql://agio:$$(cat postgres_password)@postgres:5432/agio" > database_url
+	    echo "postgresql://agio_node:$$(cat node_password)@postgres:5432/agio" > database_url; \
+	  test -e database_owner_url || \
+	    echo "postgresql://agio:$$(cat postgres_password)@postgres:5432/agio" > database_owner_url
 
 .PHONY: clean
 clean: ## Remove the environment and caches; the state folder stays

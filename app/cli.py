@@ -174,7 +174,9 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _migrate(_arguments: argparse.Namespace, settings: Settings) -> int:
-    url = _needs(settings.database_url, "AGIO_DATABASE_URL", "`agio up` migrates by itself")
+    url = settings.database_owner_url or _needs(
+        settings.database_url, "AGIO_DATABASE_URL", "`agio up` migrates by itself"
+    )
     applied = trio.run(migrate_only, url)
     print(f"applied {', '.join(applied)}" if applied else "nothing to apply")
     return 0

@@ -44,7 +44,8 @@ class Settings:
     """What an operator decides. Each field is the setting of the same name in capitals.
 
     Attributes:
-        database_url: PostgreSQL; None: `agio up` brings its own.
+        database_url: PostgreSQL, as the role that serves; None: `agio up` brings its own.
+        database_owner_url: the same database, as the role that migrates; None: the one that serves.
         redis_url: Redis or Valkey; None: `agio up` brings its own, `agio serve` runs alone.
         host: the address to listen on.
         port: the port to listen on; 0 takes a free one.
@@ -61,6 +62,7 @@ class Settings:
     """
 
     database_url: str | None = field(default=None, repr=False)
+    database_owner_url: str | None = field(default=None, repr=False)
     redis_url: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 4000
@@ -126,8 +128,18 @@ TABLE: Final = (
         "AGIO_DATABASE_URL",
         "a URL such as postgresql://user:password@host:5432/database",
         _url("postgres", "postgresql"),
-        "The one home of every fact. `agio serve`, `agio migrate` and `agio ledger check` need it; "
-        "`agio up` brings a PostgreSQL of its own where it is not set.",
+        "The one home of every fact. `agio serve` and `agio ledger check` need it; `agio up` "
+        "brings its own where it is not set. Let its role be a member of `agio_server` and of "
+        "nothing else: what is recorded it can then neither change nor delete.",
+        secret=True,
+    ),
+    Setting(
+        "AGIO_DATABASE_OWNER_URL",
+        "a URL such as postgresql://owner:password@host:5432/database",
+        _url("postgres", "postgresql"),
+        "The same database, as the role that owns its tables: `agio migrate` and `agio up` migrate "
+        "as this one, and nothing else uses it. Not set: AGIO_DATABASE_URL. A server that runs as "
+        "the owner, who could switch triggers off, says so at its start (`ledger.exposed`).",
         secret=True,
     ),
     Setting(

@@ -71,7 +71,7 @@ from app.limits import (
     WORKER_SPARE_S,
 )
 from app.node import TREE, Addresses, Node
-from app.once import DATABASE_URL, reason_of, with_database
+from app.once import DATABASE_OWNER_URL, DATABASE_URL, migrate_only, reason_of, with_database
 from app.storage import Database
 from app.storage.embedded import (
     EmbeddedPostgres,
@@ -84,7 +84,7 @@ from app.storage.errors import StartupError
 from app.storage.limits import (
     EMBEDDED_CONNECTIONS,
 )
-from app.storage.migrations import check_schema, migrate
+from app.storage.migrations import check_schema
 from app.telemetry import Telemetry
 from app.workers.berth import Berth
 from app.workers.crew import Crew, Orders
@@ -193,6 +193,7 @@ class Tree:
         self._secret = token_secret(settings, state)
         self._tokens = Tokens(self._secret)
         self._addresses = Addresses(settings.database_url, settings.redis_url, berth)
+        self._owner_url = settings.database_owner_url or settings.database_url
         self._crew = self._make_crew(workers) if workers > 1 else None
 
     def close(self) -> None:
@@ -236,6 +237,8 @@ class Tree:
         assert self._addresses.redis_url is not None, "workers have a bus"
         told = {
             "AGIO_DATABASE_URL": self._addresses.database_url,
+            # Whoever serves has no business with the owner's.
+            "AGIO_DATABASE_OWNER_URL": "",
             "AGIO_REDIS_URL": self._addresses.redis_url,
             "AGIO_TOKEN_SECRET": self._secret,
         }
@@ -247,7 +250,7 @@ class Tree:
     async def _schema(self, life: Lifeline) -> None:
         """Prepare the database, once for all workers."""
         assert self._addresses.database_url is not None, "a node has a database"
-        await with_database(self._addresses.database_url, _prepare)
+        await with_database(self._addresses.database_url, self._prepare)
         life.ready()
         await life.stop_requested.wait()
 
@@ -257,15 +260,28 @@ class Tree:
             return []
         children = []
         if self._addresses.database_url is None:
+            if self._owner_url is not None:
+                raise StartupError(
+                    "AGIO_DATABASE_OWNER_URL is set and AGIO_DATABASE_URL is not: "
+                    "they name one database, as two roles"
+                )
             postgres = EmbeddedPostgres(self._state)
             self._addresses.database_url = postgres.url
+            self._owner_url = postgres.owner_url
             self._state.keep(DATABASE_URL, postgres.url)
+            self._state.keep(DATABASE_OWNER_URL, postgres.owner_url)
             children.append(ChildSpec("postgres", postgres.run))
         if self._addresses.redis_url is None and find_valkey() is not None:
             valkey = EmbeddedValkey(self._state)
             self._addresses.redis_url = valkey.url
             children.append(ChildSpec("valkey", valkey.run))
         return children
+
+    async def _prepare(self, database: Database) -> None:
+        """What `agio up` does to a database before it serves: migrate, and load the demo once."""
+        assert self._owner_url is not None, "a node has a database"
+        await migrate_only(self._owner_url)
+        await database.write(load_demo)
 
     async def _node(self, life: Lifeline) -> None:
         """A node of new parts; ready when its port is open."""
@@ -275,7 +291,7 @@ class Tree:
             self._tokens,
             self._telemetry,
             life.system,
-            prepare=check_schema if self._state is None else _prepare,
+            prepare=check_schema if self._state is None else self._prepare,
         )
         life.on_ready(partial(self._up, node))
         await node.supervisor().run(life)
@@ -291,12 +307,6 @@ class Tree:
         url = local_url(self._settings.host, port)
         self._telemetry.emit("server.started", {"url": url, "port": port})
         self._on_ready(url, self._tokens)
-
-
-async def _prepare(database: Database) -> None:
-    """What `agio up` does to a database before it serves: migrate, and load the demo once."""
-    await migrate(database)
-    await database.write(load_demo)
 
 
 # Secrets ------------------------------------------------------------------------------------------

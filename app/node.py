@@ -50,6 +50,7 @@ from app.socket.connect import TokenHandler
 from app.socket.limits import limits_of
 from app.socket.sale_channel import SaleChannel
 from app.storage import Annex, Database
+from app.storage.privileges import may_rewrite
 from app.storage.redis import RedisBus
 from app.storage.redis_history import RedisHistory
 from app.telemetry import Telemetry
@@ -125,7 +126,7 @@ class Addresses:
     """Where PostgreSQL and Redis are. Without a Redis the node is alone.
 
     Attributes:
-        database_url: PostgreSQL.
+        database_url: PostgreSQL, as the role that serves.
         redis_url: Redis or Valkey.
         berth: the node's own place, where it is one of several workers.
     """
@@ -329,6 +330,8 @@ class Node:
     async def _schema(self, life: Lifeline) -> None:
         """Prepare the database; the child then only stands for it being prepared."""
         await self._prepare(self._database)
+        if await self._database.read(may_rewrite):
+            self._emit("ledger.exposed", {"place": self._database.place})
         life.ready()
         await life.stop_requested.wait()
 

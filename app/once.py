@@ -26,8 +26,10 @@ from app.storage.embedded import EmbeddedPostgres, StateFolder, StateFolderInUse
 from app.storage.errors import StartupError
 from app.storage.migrations import check_schema, migrate
 
-# The name under which a state folder keeps the URL of its database.
+# The names under which a state folder keeps the URLs of its database: as the role that serves, and
+# as the one that owns it.
 DATABASE_URL: Final = "database_url"
+DATABASE_OWNER_URL: Final = "database_owner_url"
 
 T = TypeVar("T")
 

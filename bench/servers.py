@@ -22,7 +22,10 @@ def _folder() -> Iterator[Path]:
 
 @asynccontextmanager
 async def postgres() -> AsyncIterator[tuple[Annex, str]]:
-    """A running annex, and the URL of a PostgreSQL with `fsync` and `synchronous_commit` on."""
+    """A running annex, and the URL of a PostgreSQL with `fsync` and `synchronous_commit` on.
+
+    It is that of the owner, who may make tables.
+    """
     with _folder() as folder, StateFolder(folder / "state") as state:
         server = EmbeddedPostgres(state)
         annex = Annex()
@@ -30,7 +33,7 @@ async def postgres() -> AsyncIterator[tuple[Annex, str]]:
             "bench", [ChildSpec("postgres", server.run), ChildSpec("annex", annex.run)]
         )
         async with running(tree):
-            yield annex, server.url
+            yield annex, server.owner_url
 
 
 @asynccontextmanager

@@ -12,8 +12,10 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import pytest
 import trio
@@ -25,6 +27,9 @@ from app.storage import Annex, Database
 from app.storage.embedded import StateFolder
 from tests.support.databases import Databases
 from tests.support.folders import folder_for_servers, open_state
+
+# What PostgreSQL shows as the client.
+_NAME: Final = "agio-test"
 
 # No test is timed, least of all on a machine that others use: an example may take what it takes.
 settings.register_profile("agio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -59,7 +64,7 @@ def state(state_path: Path) -> Iterator[StateFolder]:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[dict[str, str | None]]:
-    """The URLs of the servers, `{"postgres": url, "valkey": url or None}`."""
+    """The URLs of the servers, `{"postgres": url, "owner": url, "valkey": url or None}`."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.support.servers"],
         cwd=Path(__file__).parent.parent,
@@ -78,7 +83,7 @@ def servers() -> Iterator[dict[str, str | None]]:
 @pytest.fixture(scope="session")
 def admin_url(servers: dict[str, str | None]) -> str:
     """The URL of a PostgreSQL database as a superuser, for tests about the server itself."""
-    url = servers["postgres"]
+    url = servers["owner"]
     assert url is not None
     return url
 
@@ -93,24 +98,32 @@ def valkey_url(servers: dict[str, str | None]) -> str:
 
 
 @pytest.fixture(scope="session")
-def databases(admin_url: str) -> Iterator[Databases]:
+def databases(admin_url: str, servers: dict[str, str | None]) -> Iterator[Databases]:
     """Makes databases on the suite's server."""
-    databases = Databases(admin_url)
+    server_url = servers["postgres"]
+    assert server_url is not None
+    databases = Databases(admin_url, server_url)
     yield databases
     databases.close()
 
 
 @pytest.fixture
-def database_url(databases: Databases) -> Iterator[str]:
-    """The URL of a fresh, migrated database."""
+def owner_url(databases: Databases) -> Iterator[str]:
+    """The URL of a fresh, migrated database, as its owner: for tests that tamper with it."""
     url = databases.make(migrated=True)
     yield url
     databases.remove(url)
 
 
 @pytest.fixture
+def database_url(databases: Databases, owner_url: str) -> str:
+    """The URL of a fresh, migrated database, as the role that serves."""
+    return databases.as_server(owner_url)
+
+
+@pytest.fixture
 def empty_database_url(databases: Databases) -> Iterator[str]:
-    """The URL of a database without anything in it."""
+    """The URL of a database without anything in it, as its owner."""
     url = databases.make(migrated=False)
     yield url
     databases.remove(url)
@@ -129,8 +142,20 @@ async def annex() -> AsyncIterator[Annex]:
 
 @pytest.fixture
 async def database(annex: Annex, database_url: str) -> AsyncIterator[Database]:
-    """A running pool on a fresh, migrated database."""
-    database = Database(annex, database_url, pool_size=8, application_name="agio-test")
+    """A running pool on a fresh, migrated database, as the role that serves."""
+    async with _running(Database(annex, database_url, pool_size=8, application_name=_NAME)) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def owner(annex: Annex, owner_url: str) -> AsyncIterator[Database]:
+    """A running pool on the same database, as its owner: for tests that tamper with it."""
+    async with _running(Database(annex, owner_url, pool_size=2, application_name=_NAME)) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def _running(database: Database) -> AsyncIterator[Database]:
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(run_root, database, stop=stop))

@@ -19,6 +19,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
+import asyncpg
+
 from app.storage.connections import ReadConnection, SessionConnection
 from app.storage.database import Database
 from app.storage.errors import MigrationRefused
@@ -116,21 +118,34 @@ async def migrate(
     """Apply what is missing and return the names, in order; the database need not be `run`.
 
     Raises:
-        MigrationRefused: the schema is not one that this code may go on from.
+        MigrationRefused: the schema is not one that this code may go on from, or the database's
+            role may not change it.
         StorageDown: PostgreSQL cannot be reached, failed, or a lock could not be had in time.
     """
     wanted = load_migrations() if migrations is None else migrations
-    return await database.session(_migrate, wanted)
+    try:
+        return await database.session(_migrate, wanted)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationRefused(
+            f"the role that migrates {database.place} may not do so ({error.args[0]}): "
+            f"{error.hint or 'set AGIO_DATABASE_OWNER_URL, to the role that owns the tables'}"
+        ) from error
 
 
 async def check_schema(database: Database) -> None:
     """See that nothing is left to apply, and apply nothing.
 
     Raises:
-        MigrationRefused: the schema is not this code's.
+        MigrationRefused: the schema is not this code's, or the database's role may not look.
         StorageDown: PostgreSQL cannot be reached, or failed.
     """
-    applied = await database.read(_applied)
+    try:
+        applied = await database.read(_applied)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationRefused(
+            f"the role that serves {database.place} is shut out ({error.args[0]}): "
+            "run `agio migrate`, and grant agio_server to it"
+        ) from error
     todo = pending(load_migrations(), applied)
     if todo:
         raise MigrationRefused(
@@ -153,7 +168,8 @@ async def _migrate(
     await _set(connection, _SQL.set_for_session, "lock_timeout", MIGRATION_TURN_S)
     await _set(connection, _SQL.set_for_session, "statement_timeout", MIGRATION_RUN_S)
     await connection.execute(_SQL.take_turn, timeout=MIGRATION_TURN_S + 1)
-    await connection.execute(_SQL.make_schema_version)
+    if not await connection.fetchval(_SQL.has_schema_version):
+        await connection.execute(_SQL.make_schema_version)
     applied = await _applied(connection)
     todo = pending(migrations, applied)
     for migration in todo:

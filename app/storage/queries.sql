@@ -1,4 +1,5 @@
--- Queries of storage itself: the migration runner's. What it runs is in `migrations/`.
+-- Queries of storage itself: the migration runner's, whose files are in `migrations/`, and what it
+-- wants to know of the role that serves.
 
 -- name: take_turn
 -- Waits, at most the session's lock_timeout, until no other node migrates this database. Held by
@@ -14,8 +15,8 @@ select set_config($1, $2, false);
 select set_config($1, $2, true);
 
 -- name: make_schema_version
--- The record of what was applied; nothing where it exists.
-create table if not exists schema_version (
+-- The record of what was applied.
+create table schema_version (
     number integer primary key check (number >= 1),
     name text not null,
     checksum text not null,
@@ -33,3 +34,22 @@ select number, name, checksum from schema_version order by number;
 -- name: record
 -- Notes an applied migration, in the atomic block that applied it.
 insert into schema_version (number, name, checksum) values ($1, $2, $3);
+
+-- name: may_rewrite
+-- Whether this role could do what triggers refuse: it has the privilege (the triggers' bits say of
+-- what: 8 delete, 16 update, 32 truncate), or may do as the owner, who may switch them off.
+select exists(
+    select 1
+    from pg_trigger as t
+    inner join pg_proc as p on t.tgfoid = p.oid
+    inner join pg_class as c on t.tgrelid = c.oid
+    where
+        p.proname = 'refuse_change'
+        and c.relnamespace = current_schema()::regnamespace
+        and (
+            pg_has_role(c.relowner, 'member')
+            or (t.tgtype & 8 > 0 and has_table_privilege(c.oid, 'delete'))
+            or (t.tgtype & 16 > 0 and has_any_column_privilege(c.oid, 'update'))
+            or (t.tgtype & 32 > 0 and has_table_privilege(c.oid, 'truncate'))
+        )
+);

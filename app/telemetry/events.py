@@ -206,6 +206,15 @@ TABLE: Final = (
         "connections",
         "So many connections to this node were closed because their tokens were revoked.",
     ),
+    # The ledger
+    _event(
+        "ledger.exposed",
+        "warning",
+        "place",
+        "The server's role in PostgreSQL could change what is recorded, since it owns the tables "
+        "or may do as their owner: only triggers keep it from that. Told at each start of a node. "
+        "Give the server a role of its own, and set AGIO_DATABASE_OWNER_URL to the owner's.",
+    ),
     # Purchases
     _event(
         "transaction.settled",

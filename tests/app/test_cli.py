@@ -16,6 +16,7 @@ from app.identity.model import Identity, Role, Scope
 from app.identity.tokens import TTL_SECONDS_MAX, Tokens
 from app.telemetry import events
 from tests.app.inspect.trees import actor, supervisor
+from tests.support.databases import Databases
 
 SECRET = "a secret of the tests, at least 32 bytes long"
 
@@ -187,6 +188,24 @@ def test_migrate_tells_what_it_did(
     monkeypatch.setenv("AGIO_DATABASE_URL", empty_database_url)
     assert cli.main(["migrate"]) == 0
     assert "0001" in capsys.readouterr().out
+    assert cli.main(["migrate"]) == 0
+    assert capsys.readouterr().out == "nothing to apply\n"
+
+
+@pytest.mark.servers
+def test_migrate_runs_as_the_owner(
+    empty_database_url: str,
+    databases: Databases,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The server's role is told whom to name instead; with the owner's URL it works."""
+    monkeypatch.setenv("AGIO_DATABASE_URL", databases.as_server(empty_database_url))
+    assert "set AGIO_DATABASE_OWNER_URL" in _failed(capsys, "migrate")
+    monkeypatch.setenv("AGIO_DATABASE_OWNER_URL", empty_database_url)
+    assert cli.main(["migrate"]) == 0
+    assert "0001" in capsys.readouterr().out
+    monkeypatch.delenv("AGIO_DATABASE_OWNER_URL")
     assert cli.main(["migrate"]) == 0
     assert capsys.readouterr().out == "nothing to apply\n"
 

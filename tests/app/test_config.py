@@ -23,6 +23,7 @@ LEGAL: dict[str, list[tuple[str, object]]] = {
             "postgresql:///agio?host=/run/postgresql",
         )
     ],
+    "AGIO_DATABASE_OWNER_URL": [("postgresql://owner:p@h/d", "postgresql://owner:p@h/d")],
     "AGIO_REDIS_URL": [
         (url, url) for url in ("redis://h:6379/0", "rediss://:p@h", "unix:///run/valkey.sock")
     ],
@@ -57,6 +58,7 @@ LEGAL: dict[str, list[tuple[str, object]]] = {
 
 ILLEGAL = {
     "AGIO_DATABASE_URL": ["mysql://h/d", "localhost", "postgresql://h:port/d", "postgresql:"],
+    "AGIO_DATABASE_OWNER_URL": ["owner", "mysql://owner@h/d"],
     "AGIO_REDIS_URL": ["http://h", "redis:", "redis://h:99999"],
     "AGIO_HOST": ["two words", "http://h"],
     "AGIO_PORT": ["65536", "-1", "4000.0", "x", " 1", "٣", "tcp://10.0.0.1:4000"],

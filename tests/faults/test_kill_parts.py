@@ -150,15 +150,15 @@ async def answers(crowd: Crowd, way: str, tries: list[str]) -> None:
 
 
 async def end(
-    node: Live, crowd: Crowd, part: Part, annex: Annex, database: Database
+    node: Live, crowd: Crowd, part: Part, annex: Annex, owner: Database
 ) -> tuple[int, dict[str, list[str]]]:
     """End a part while two purchases are with the provider, and see both through."""
     tries: dict[str, list[str]] = {"http": [], "socket": []}
     async with trio.open_nursery() as nursery:
-        async with charges_held(annex, database) as release:
+        async with charges_held(annex, owner) as release:
             for way, told in tries.items():
                 nursery.start_soon(answers, crowd, way, told)
-            await until_charging(database, len(tries))
+            await until_charging(owner, len(tries))
             mark = node.crash(part.path)
             release()
         due = Counter(part.restarts.split())
@@ -168,12 +168,12 @@ async def end(
 
 @pytest.mark.parametrize("part", PARTS, ids=str)
 async def test_only_what_must_restarts(
-    part: Part, database_url: str, valkey_url: str, annex: Annex, database: Database
+    part: Part, database_url: str, valkey_url: str, annex: Annex, owner: Database
 ) -> None:
     """Nobody is disconnected who need not be; every purchase stands once; all is told, in order."""
-    await database.write(load_demo)
+    await owner.write(load_demo)
     async with live(database_url, valkey_url) as node, crowd(node) as there:
-        mark, tries = await end(node, there, part, annex, database)
+        mark, tries = await end(node, there, part, annex, owner)
         if part.lose is Lose.EVERYBODY:
             there.http.close()
         await everything_works(node, there)
@@ -193,8 +193,8 @@ async def test_only_what_must_restarts(
     assert len(told_to_ask_again) < 2 or not part.path.endswith("/*"), tries
     assert CONNECTIONS[part.lose] == connections
     assert (part.lose is Lose.EVERYBODY) == reconnected
-    assert await stock_left(database) == STOCK - sold
-    assert [] == await violations(database)
+    assert await stock_left(owner) == STOCK - sold
+    assert [] == await violations(owner)
     assert [] == node.names_of("request.crashed")
 
 

@@ -11,12 +11,10 @@ from tests.e2e.server import agio_server
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 
-async def test_another_log_ends_the_server_in_one_line(
-    database_url: str, database: Database
-) -> None:
+async def test_another_log_ends_the_server_in_one_line(database_url: str, owner: Database) -> None:
     """A database put back to a backup stops `agio serve` with status 1, in order, in one line."""
     async with agio_server(database_url) as server:
-        await run_sql(database, "replace_log")
+        await run_sql(owner, "replace_log")
         with trio.fail_after(30):
             assert 1 == await server.process.wait()
         await trio.testing.wait_all_tasks_blocked(0.1)  # its last words are read

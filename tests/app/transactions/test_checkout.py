@@ -386,5 +386,5 @@ async def test_the_tables_refuse(
     async with open_node(shop.database, MemoryGateway()) as node:
         receipt(await node.service.checkout(BUYER, REQUEST))
     with pytest.raises(error):
-        await shop.write(statement)
+        await shop.tamper(statement)
     assert await shop.check() == []

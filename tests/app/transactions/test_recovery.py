@@ -105,7 +105,7 @@ async def test_a_crash_at_every_step(shop: Shop, step: str, card: str) -> None:
         during = await doomed.service.checkout(BUYER, request)
     gateway.at = pass_by
     if card == cards.LOST_BEFORE:
-        await shop.write("run_out")
+        await shop.tamper("run_out")
     async with open_node(shop.database, gateway) as node:
         await node.recover()
         await node.wait_idle()
@@ -177,7 +177,7 @@ async def test_a_charge_that_never_came_expires(
     request = replace(REQUEST, payment_method=cards.LOST_BEFORE)
     async with open_node(shop.database, gateway) as node:
         assert said(await node.service.checkout(BUYER, request)) == "outcome_unknown"
-        await shop.write("run_out")
+        await shop.tamper("run_out")
         answer = "outcome_unknown"
         while answer == "outcome_unknown":  # also for a moment after the refusal's commit
             mock_clock.jump(HOLD_FIRST_S)
@@ -195,7 +195,7 @@ async def test_an_approval_that_comes_late_is_captured(shop: Shop) -> None:
     gateway = MemoryGateway(losing(Point.CHARGE_AFTER, Point.LOOKUP_AFTER))
     async with open_node(shop.database, gateway) as node:
         assert said(await node.service.checkout(BUYER, REQUEST)) == "outcome_unknown"
-    await shop.write("run_out")
+    await shop.tamper("run_out")
     async with open_node(shop.database, gateway) as node:
         await node.recover()
         await node.wait_idle()
@@ -211,7 +211,7 @@ async def test_stock_is_held_while_the_provider_is_away(shop: Shop) -> None:
     gateway = MemoryGateway(away)
     async with open_node(shop.database, gateway) as node:
         assert said(await node.service.checkout(BUYER, REQUEST)) == "outcome_unknown"
-    await shop.write("run_out")
+    await shop.tamper("run_out")
     async with open_node(shop.database, gateway) as node:
         await node.recover()
         assert said(await node.service.checkout(BUYER, REQUEST)) == "outcome_unknown"
@@ -273,7 +273,7 @@ async def test_a_charge_on_its_way_meets_the_fence(shop: Shop) -> None:
         open_node(shop.database, gateway) as quick,
     ):
         await buy_until(slow, reached)
-        await shop.write("run_out")
+        await shop.tamper("run_out")
         await quick.recover()
         await quick.wait_idle()
         go_on.set()
@@ -385,12 +385,12 @@ async def test_a_capture_that_the_ledger_refuses(shop: Shop) -> None:
     """The money moved, so the purchase stays open with its stock held, until it can be posted."""
     gateway = MemoryGateway()
     await shop.write("open_account", LINE)
-    await shop.write("fill_accounts")
+    await shop.tamper("fill_accounts")
     async with open_node(shop.database, gateway) as node:
         assert said(await node.service.checkout(BUYER, REQUEST)) == Code.OUTCOME_UNKNOWN.value
     assert await shop.tally() == {"paying": 1}
     assert await shop.shelf() == (50, 1)
-    await shop.write("empty_accounts")
+    await shop.tamper("empty_accounts")
     async with open_node(shop.database, gateway) as node:
         await node.recover()
         await node.wait_idle()

@@ -73,9 +73,9 @@ async def test_it_keeps_its_data_and_its_address(cluster: Path, annex: Annex) ->
         with await trio.to_thread.run_sync(open_state, cluster) as state:
             stop = trio.Event()
             async with trio.open_nursery() as nursery:
-                url = await nursery.start(partial(run_root, EmbeddedPostgres(state), stop=stop))
-                urls.append(url)
-                database = Database(annex, url)
+                postgres = EmbeddedPostgres(state)
+                urls.append(await nursery.start(partial(run_root, postgres, stop=stop)))
+                database = Database(annex, postgres.owner_url)
                 if start == 0:
                     await database.session(_make_note)
                 assert await database.session(_count) == 1
