@@ -15,11 +15,13 @@ it reads them again and asks what the time went into.
   switch intervals are forgiven. (Two for each: timers are late at times.)
 
 So a busy machine fails no test, and neither does a busy thread beside the loop. A step that waited
-is blamed only if it was seen waiting, and not for the thread it had just started. What is not seen:
-calls that block for less than two switch intervals each (10 ms), however many; a longer one in a
-step that has waited for the interpreter's lock again and again; time between steps (trio's own,
-other instruments); and, anywhere but on Linux, all that is not computing. Time that a hypervisor
-takes away may look like computing.
+is blamed only if it was seen waiting in a call, and not for the thread it had just started. Asleep
+outside of any call it waits for a page of memory: all threads of a process do while another one
+forks, for as long as that one has to wait for a processor. What is not seen: calls that block for
+less than two switch intervals each (10 ms), however many; a longer one in a step that has waited
+for the interpreter's lock again and again; time between steps (trio's own, other instruments); and,
+anywhere but on Linux, all that is not computing. Time that a hypervisor takes away may look like
+computing.
 
 Where it happened is told by a thread that looks at the loop's stack every now and then and keeps
 what it saw last of a step that is about to exceed its limit. Code that holds the interpreter's lock
@@ -111,6 +113,31 @@ class BlockedStep:
         return "\n  ".join([head, *self.calls])
 
 
+class _Seen(NamedTuple):
+    """What was seen of a step that may be too long.
+
+    Attributes:
+        step: its number.
+        calls: of its task, when it was last seen.
+        in_a_call: whether it was seen in a call into the system, then or before.
+    """
+
+    step: int
+    calls: tuple[str, ...]
+    in_a_call: bool
+
+    @property
+    def is_to_blame(self) -> bool:
+        """Whether it waited for something that is its own affair.
+
+        Not so one that nobody saw, or that was starting a thread: then it was a thread that waited
+        for a processor, the one that looks or the new one, which the step awaits in Python's
+        `start`.
+        """
+        starts_thread = any("threading.py" in it and "Thread.start" in it for it in self.calls)
+        return self.in_a_call and not starts_thread
+
+
 class Spent(NamedTuple):
     """What a thread spent between two moments.
 
@@ -198,13 +225,14 @@ class StepWatch(trio.abc.Instrument):
         self._running = False
         self._collected_s = 0.0
         self._collection_began_s = 0.0
-        self._seen: tuple[int, tuple[str, ...]] = (0, ())
+        self._seen = _Seen(0, (), in_a_call=False)
         self._over = threading.Event()
         self._watchdog = threading.Thread(target=self._look, name="step watch", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread = threading.get_ident()
         self._meter = _Meter()  # of this thread
+        self._place = Path(f"/proc/self/task/{threading.get_native_id()}/syscall")
         gc.callbacks.append(self._collecting)
         self._watchdog.start()
         return self
@@ -235,13 +263,12 @@ class StepWatch(trio.abc.Instrument):
         spent = self._meter.spent()
         computed_s = spent.computed_s - self._collected_s
         waited_s = spent.waited_s(sys.getswitchinterval())
-        step, calls = self._seen
-        calls = calls if step == self._step else ()
+        seen = self._seen if self._seen.step == self._step else _Seen(self._step, (), False)
         too_long = computed_s > self._limit_s or (
-            computed_s + waited_s > self._limit_s and _is_a_call_that_blocks(calls)
+            computed_s + waited_s > self._limit_s and seen.is_to_blame
         )
         if too_long and len(self.blocked) < BLOCKED_MAX:
-            self.blocked.append(BlockedStep(task.name, computed_s, waited_s, calls))
+            self.blocked.append(BlockedStep(task.name, computed_s, waited_s, seen.calls))
 
     def _collecting(self, phase: str, _info: dict[str, int]) -> None:
         """A garbage collection begins or ends, in whatever thread."""
@@ -260,8 +287,16 @@ class StepWatch(trio.abc.Instrument):
                 # Documented by Python, under this name.
                 stack = sys._current_frames().get(self._thread)  # noqa: SLF001 - see above
                 calls = _calls(stack)
+                in_a_call = is_in_a_call(self._read_place())
                 if calls and step == self._long_step():
-                    self._seen = (step, calls)
+                    before = self._seen.step == step and self._seen.in_a_call
+                    self._seen = _Seen(step, calls, before or in_a_call)
+
+    def _read_place(self) -> str:
+        """Where the loop's thread is in the system, as the kernel says; empty if it does not."""
+        with suppress(OSError):
+            return self._place.read_text("ascii")
+        return ""
 
     def _long_step(self) -> int:
         """The number of the step that runs for so long already that it may be too long, or 0."""
@@ -269,14 +304,14 @@ class StepWatch(trio.abc.Instrument):
         return self._step if self._running and long else 0
 
 
-def _is_a_call_that_blocks(calls: tuple[str, ...]) -> bool:
-    """Whether a step that was seen here waited for something that is its own affair.
+def is_in_a_call(place: str) -> bool:
+    """Whether a thread is in a call into the system.
 
-    Not so one that nobody saw, or that was starting a thread: then it was a thread that waited for
-    a processor, the one that looks or the new one, which the step awaits in Python's `start`.
+    Args:
+        place: as Linux tells it: the number of the call and more, or "running", or -1 where the
+            thread is asleep and made no call; empty where nobody tells.
     """
-    starts_thread = any("threading.py" in call and "Thread.start" in call for call in calls)
-    return bool(calls) and not starts_thread
+    return not place.startswith(("running", "-1"))
 
 
 def _calls(frame: FrameType | None) -> tuple[str, ...]:

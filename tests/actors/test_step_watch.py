@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from hashlib import sha256
 
 import pytest
 import trio
@@ -21,7 +22,8 @@ from actors.step_watch import (
     Spent,
     StepLimit,
     StepWatch,
-    _is_a_call_that_blocks,
+    _Seen,
+    is_in_a_call,
     run_watched,
 )
 
@@ -215,7 +217,7 @@ async def test_a_test_can_have_a_limit_of_its_own() -> None:
 )
 def test_a_wait_for_a_processor_is_nobodys_fault(calls: tuple[str, ...]) -> None:
     """Nobody saw the step wait, or it waited for a thread to begin."""
-    assert not _is_a_call_that_blocks(calls)
+    assert not _Seen(1, calls, in_a_call=bool(calls)).is_to_blame
 
 
 @pytest.mark.parametrize(
@@ -224,4 +226,42 @@ def test_a_wait_for_a_processor_is_nobodys_fault(calls: tuple[str, ...]) -> None
 )
 def test_a_wait_that_was_seen_is_blamed(calls: tuple[str, ...]) -> None:
     """Whatever else it waited for is its own affair."""
-    assert _is_a_call_that_blocks(calls)
+    assert _Seen(1, calls, in_a_call=True).is_to_blame
+
+
+@pytest.mark.parametrize(
+    ("place", "in_a_call"),
+    [
+        ("0 0x5 0x7f 0x20000 0x0 0x0 0x0 0x7fff 0x7fa9\n", True),  # a read
+        ("-1 0x7fff99f36af8 0x7fa983dd02ad\n", False),  # a page of memory
+        ("running\n", False),  # or about to, as soon as there is a processor
+        ("", True),  # a kernel that does not tell
+    ],
+)
+def test_a_page_of_memory_is_no_call(*, place: str, in_a_call: bool) -> None:
+    """Every thread waits for its pages while another one forks."""
+    assert is_in_a_call(place) is in_a_call
+
+
+def test_a_wait_that_was_no_call_is_nobodys_fault() -> None:
+    """However long it was."""
+    assert not _Seen(1, ("app/a.py:1 in work",), in_a_call=False).is_to_blame
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody tells elsewhere")
+@pytest.mark.parametrize("in_a_call", [True, False], ids=["waits", "computes"])
+def test_the_kernel_tells_who_is_in_a_call(*, in_a_call: bool) -> None:
+    """Of the loop's thread, which waits in one, or computes without the interpreter's lock."""
+    with StepWatch() as watch:
+
+        def look() -> None:
+            while is_in_a_call(watch._read_place()) != in_a_call:
+                pass
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        while looking.is_alive():
+            if in_a_call:
+                looking.join()
+            else:
+                sha256(bytes(1 << 20))
