@@ -52,3 +52,8 @@ POST_S: Final = 10.0
 # Holds that expired are ended by the next batch of their book, and at the latest by this sweep.
 EXPIRY_SWEEP_S: Final = 1.0
 EXPIRIES_A_BATCH_MAX: Final = 500
+
+# Moves between books that hold a connection at once, while they wait for their books: a part of the
+# pool, so that posters and readers have the rest. And how many may wait for one of these places.
+INTERLINE_AT_ONCE_MAX: Final = 2
+INTERLINE_WAITING_MAX: Final = 1_000

@@ -231,7 +231,7 @@ class Planner:
             return LedgerCode.CURRENCY_UNKNOWN
         if asked.debit == asked.credit:
             return LedgerCode.SAME_ACCOUNT
-        if self._terms.pair is None and _is_between_books(asked):
+        if _is_reserved(asked, self._terms.pair):
             return LedgerCode.ACCOUNT_RESERVED
         debit = self._book.find(asked.debit, currency)
         credit = self._book.find(asked.credit, currency)
@@ -325,9 +325,16 @@ _ENDED: Final = {
 }
 
 
-def _is_between_books(asked: Transfer | Pending) -> bool:
+def _is_reserved(asked: Transfer | Pending, pair: tuple[str, int] | None) -> bool:
+    """Whether it moves an account between books otherwise than a half of a posting to two does."""
     reserved = (DUE_TO, DUE_FROM)
-    return asked.debit.startswith(reserved) or asked.credit.startswith(reserved)
+    debit, credit = asked.debit.startswith(reserved), asked.credit.startswith(reserved)
+    if pair is None:
+        return debit or credit
+    other, _ = pair
+    owed = asked.debit == f"{DUE_FROM}{other}" and not credit
+    owes = asked.credit == f"{DUE_TO}{other}" and not debit
+    return not (owed or owes)
 
 
 def _end(hold: Hold, phase: Phase, amount: int) -> Move:
