@@ -239,6 +239,9 @@ create table posting (
     unique (book, key),
     constraint posting_is_one_half check ((pair_book is null) = (pair_number is null))
 );
+-- Those that took effect before they were recorded, which balances by effective time look for.
+create index posting_back_dated on posting (book, number) include (effective_at)
+where effective_at is not null;
 create unique index posting_reversed_once on posting (book, reverses) where reverses is not null;
 
 -- transfer: money moves. pending: it is held for that. post, void, expire: the one end of a hold.

@@ -48,12 +48,12 @@ on book, chart, account, account_seen, period_lock, posting, transfer, entry, ho
 to agio_server;
 grant insert (id, line), update (mode, locked_before, revision) on book to agio_server;
 -- A book's standard chart comes from a trigger, as whoever made the book.
-grant insert (book, pattern, kind, floor, ceiling) on chart to agio_server;
+grant insert (book, pattern, kind, floor, ceiling), update (floor, ceiling) on chart to agio_server;
 grant
 insert (book, path, kind, currency, owner, floor, ceiling),
 update (floor, ceiling, closed_at)
 on account to agio_server;
-grant insert (book, locked_before, locked_by) on period_lock to agio_server;
+grant insert (book, locked_before, locked_by, locked_at) on period_lock to agio_server;
 grant
 insert (
     book, number, key, request_hash, transfers, recorded_at, effective_at, reverses, pair_book,

@@ -26,6 +26,15 @@ class Code(StrEnum):
     DECLINED = "declined"
     EXPIRED = "expired"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    ALREADY_THERE = "already_there"
+    CURRENCY_UNKNOWN = "currency_unknown"
+    ACCOUNT_UNKNOWN = "account_unknown"
+    ACCOUNT_CLOSED = "account_closed"
+    ACCOUNT_NOT_EMPTY = "account_not_empty"
+    BELOW_FLOOR = "below_floor"
+    ABOVE_CEILING = "above_ceiling"
+    KIND_DIFFERS = "kind_differs"
+    LOCK_MOVES_BACK = "lock_moves_back"
     CURSOR_UNKNOWN = "cursor_unknown"
     CURSOR_NOT_REACHED = "cursor_not_reached"
     RATE_LIMITED = "rate_limited"
@@ -61,6 +70,21 @@ MEANINGS: Final = {
     ),
     Code.OUTCOME_UNKNOWN: Meaning(
         "The payment's outcome is not known yet; ask again with the same key.", True, 504
+    ),
+    Code.ALREADY_THERE: Meaning("It is there already, and not just so.", False, 409),
+    Code.CURRENCY_UNKNOWN: Meaning("This is no currency with minor units.", False, 422),
+    Code.ACCOUNT_UNKNOWN: Meaning("The book's chart has no such account.", False, 422),
+    Code.ACCOUNT_CLOSED: Meaning("The account is closed.", False, 409),
+    Code.ACCOUNT_NOT_EMPTY: Meaning(
+        "An account is closed when its balance is 0 and nothing is pending.", True, 409
+    ),
+    Code.BELOW_FLOOR: Meaning(
+        "Less would be available on an account than it must have.", True, 409
+    ),
+    Code.ABOVE_CEILING: Meaning("An account would hold more than it may.", True, 409),
+    Code.KIND_DIFFERS: Meaning("Accounts that the pattern fits are of another kind.", False, 409),
+    Code.LOCK_MOVES_BACK: Meaning(
+        "The period is locked up to a later moment; no lock is taken back.", False, 409
     ),
     Code.CURSOR_UNKNOWN: Meaning("The cursor is not of this event log.", False, 400),
     Code.CURSOR_NOT_REACHED: Meaning("The event log has not reached that cursor.", True, 409),

@@ -17,6 +17,8 @@ ANY: Final = "*"
 OWNER: Final = "{owner}"
 
 _PATH: Final = re.compile(r"[a-z][a-z-]*(:[A-Za-z0-9_.@-]+)*", re.ASCII)
+# The database's CHECK says the same.
+_PATTERN: Final = re.compile(r"[a-z][a-z-]*(:([A-Za-z0-9_.@-]+|\*|\{owner\}))*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ class Chart:
                 owners = [word for want, word in zip(wanted, words, strict=True) if want == OWNER]
                 return Place(pattern, owners[0] if owners else None)
         return None
+
+
+def is_pattern(text: str) -> bool:
+    """Whether this is a pattern that a chart may have."""
+    return _PATTERN.fullmatch(text) is not None
 
 
 def _fits(wanted: str, word: str) -> bool:

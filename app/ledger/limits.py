@@ -57,3 +57,6 @@ EXPIRIES_A_BATCH_MAX: Final = 500
 # pool, so that posters and readers have the rest. And how many may wait for one of these places.
 INTERLINE_AT_ONCE_MAX: Final = 2
 INTERLINE_WAITING_MAX: Final = 1_000
+
+# Patterns in one chart. A path that a poster meets for the first time is held against each.
+PATTERNS_MAX: Final = 200

@@ -215,6 +215,7 @@ class StoredEntry:
     """An entry as the log of its account shows it.
 
     Attributes:
+        account: the account's id.
         version: counts the account's entries from 1, without gaps.
         posting: the posting's number in its book.
         leg: the transfer's place in the posting.
@@ -226,6 +227,7 @@ class StoredEntry:
         recorded_at: when, by the database's clock, in UTC.
     """
 
+    account: int
     version: int
     posting: int
     leg: int

@@ -28,6 +28,7 @@ where b.line = $1 and a.id = $2;
 -- name: entries_of_account
 -- A page of an account's entries after a place in the book, with what each records.
 select
+    e.account,
     e.version,
     e.posting,
     e.leg,

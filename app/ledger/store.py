@@ -13,6 +13,9 @@ from app.storage import ReadConnection, Row, load_queries
 
 _SQL: Final = load_queries(__package__)
 
+# What the database's bigint holds: no account's number is beyond.
+ID_MAX: Final = 2**63 - 1
+
 
 async def accounts_of_line(
     conn: ReadConnection, line: str, after: int, limit: int
@@ -80,6 +83,7 @@ async def _walk_transfers(conn: ReadConnection) -> AsyncIterator[Row]:
 
 def _to_entry(row: Row) -> StoredEntry:
     return StoredEntry(
+        account=row["account"],
         version=row["version"],
         posting=row["posting"],
         leg=row["leg"],
