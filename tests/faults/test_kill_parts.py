@@ -60,10 +60,11 @@ class Part:
 SOCKET = frozenset({"socket"})
 BOTH = frozenset({"http", "socket"})
 
-LOG = "events/feed events/relay events/revocations"
+LOG = "events/feed events/relay events/revocations events/expiries"
 SERVICE = f"""node/service service/broker service/hub service/reader service/viewers
-    service/histories service/events {LOG} service/transactions service/recovery service/checkouts
-    service/connections service/longpoll longpoll/sessions longpoll/relayed service/listener"""
+    service/histories service/events {LOG} service/posters service/transactions service/recovery
+    service/checkouts service/connections service/longpoll longpoll/sessions longpoll/relayed
+    service/listener"""
 DRIVERS = "storage/drivers drivers/database drivers/bus drivers/history"
 STORAGE = f"node/storage storage/annex {DRIVERS}"
 NODE = f"agio/node {STORAGE} node/schema {SERVICE}"
@@ -83,6 +84,8 @@ PARTS = [
     Part("service/events/feed", "events/feed"),
     Part("service/events/relay", "events/relay"),
     Part("service/events/revocations", "events/revocations"),
+    Part("service/events/expiries", "events/expiries"),
+    Part("service/posters", "service/posters"),
     Part("service/transactions", "service/transactions", repeats=BOTH),
     Part("service/transactions/*", "", repeats=BOTH),
     Part("service/recovery", "service/recovery"),
