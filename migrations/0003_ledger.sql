@@ -110,6 +110,7 @@ cross join
 alter table account rename column debits to debits_posted;
 alter table account rename column credits to credits_posted;
 alter table account
+drop constraint account_id_book_currency_key,
 drop constraint account_kind_check,
 drop constraint account_path_check,
 drop constraint account_not_below_floor,

@@ -27,9 +27,6 @@ RATE_PART_MAX: Final = 10**15
 # One atomic block holds its book's row while it is decided and written: some 50 ms for so many.
 TRANSFERS_A_BATCH_MAX: Final = 1_000
 
-# Callers whose messages may wait for a poster to hear them, which it does at once.
-POSTER_MAILBOX: Final = 10_000
-
 # A poster that died in the middle is asked once more: what was posted is found under its key.
 POST_TRIES_MAX: Final = 2
 
@@ -45,9 +42,6 @@ ACCOUNTS_REMEMBERED_MAX: Final = 100_000
 # Books with a poster at once, and how long a poster that nobody asks stays.
 POSTERS_MAX: Final = 1_000
 POSTER_IDLE_S: Final = 60.0
-
-# A posting is answered in milliseconds; a PostgreSQL that restarts takes seconds.
-POST_S: Final = 10.0
 
 # Holds that expired are ended by the next batch of their book, and at the latest by this sweep.
 EXPIRY_SWEEP_S: Final = 1.0

@@ -30,9 +30,6 @@ DUE_TO: Final = "due-to:"
 DUE_FROM: Final = "due-from:"
 
 
-# The name of a transfer that is only planned.
-_NOT_YET: Final = TransferName(0, 0)
-
 _MOVING: Final = frozenset({Phase.TRANSFER, Phase.POST})
 
 
@@ -51,9 +48,8 @@ class Terms:
     pair: tuple[str, int] | None = None
 
 
-@dataclass(slots=True)
 class Move:
-    """One transfer of a plan, and once applied what its accounts came to.
+    """One transfer of a plan, and once it is carried out, what its accounts came to.
 
     Attributes:
         phase: what it is.
@@ -63,34 +59,59 @@ class Move:
         amount: that moves, is held, or is released.
         hold: the hold that it ends.
         expires_at: when the hold that it is expires.
+        posted: what it adds to what is posted.
+        pending: what it adds to what is pending.
+        name: its own, and the rest, once it is carried out.
     """
 
-    phase: Phase
-    debit: AccountState
-    credit: AccountState
-    currency: str
-    amount: int
-    hold: "Hold | None" = None
-    expires_at: datetime | None = None
-    name: TransferName = _NOT_YET
-    debit_version: int = 0
-    debit_balance_after: int = 0
-    debit_pending_after: int = 0
-    credit_version: int = 0
-    credit_balance_after: int = 0
-    credit_pending_after: int = 0
+    __slots__ = (
+        "amount",
+        "credit",
+        "credit_balance_after",
+        "credit_pending_after",
+        "credit_version",
+        "currency",
+        "debit",
+        "debit_balance_after",
+        "debit_pending_after",
+        "debit_version",
+        "expires_at",
+        "hold",
+        "name",
+        "pending",
+        "phase",
+        "posted",
+    )
 
-    @property
-    def posted(self) -> int:
-        """What it adds to what is posted."""
-        return self.amount if self.phase in _MOVING else 0
+    name: TransferName
+    debit_version: int
+    debit_balance_after: int
+    debit_pending_after: int
+    credit_version: int
+    credit_balance_after: int
+    credit_pending_after: int
 
-    @property
-    def pending(self) -> int:
-        """What it adds to what is pending."""
-        if self.hold is not None:
-            return -self.hold.amount
-        return self.amount if self.phase is Phase.PENDING else 0
+    def __init__(
+        self, phase: Phase, debit: AccountState, credit: AccountState, currency: str, amount: int
+    ) -> None:
+        self.phase = phase
+        self.debit = debit
+        self.credit = credit
+        self.currency = currency
+        self.amount = amount
+        self.hold: Hold | None = None
+        self.expires_at: datetime | None = None
+        self.posted = 0 if phase is Phase.PENDING else amount
+        self.pending = amount if phase is Phase.PENDING else 0
+
+    @classmethod
+    def end_of(cls, hold: "Hold", phase: Phase, amount: int) -> "Move":
+        """The end of a hold, all of which is released, and `amount` moved if it is posted."""
+        move = cls(phase, hold.debit, hold.credit, hold.currency, amount)
+        move.hold = hold
+        move.posted = amount if phase is Phase.POST else 0
+        move.pending = -hold.amount
+        return move
 
 
 @dataclass(slots=True)
@@ -136,6 +157,7 @@ class Planner:
         self._facts = facts
         self._terms = terms
         self._holds: dict[TransferName, Hold] = {}
+        self._recorded: dict[int, Plan] = {}
         self._reversibles: dict[int, Reversible] = {}
 
     def learn(self, number: int, plan: Plan) -> None:
@@ -158,17 +180,13 @@ class Planner:
                 self._facts.quotes.add(asked.quote)
         if plan.reverses is not None:
             plan.reverses.reversed = True
-        self._reversibles[number] = Reversible(
-            tuple((m.phase, m.debit, m.credit, m.currency, m.amount) for m in plan.moves),
-            is_plain=plan.reverses is None and self._terms.pair is None,
-            reversed=False,
-        )
+        self._recorded[number] = plan
 
     def expiry(self, name: TransferName) -> Plan:
         """The end of a hold whose time is over."""
         hold = self._hold_of(name)
         assert hold is not None, "what is due was read"
-        return Plan([_end(hold, Phase.EXPIRE, hold.amount)])
+        return Plan([Move.end_of(hold, Phase.EXPIRE, hold.amount)])
 
     def plan(self, request: PostingRequest) -> Plan | PostingRefused:
         """What the posting would do, or why it may not."""
@@ -239,7 +257,9 @@ class Planner:
             return LedgerCode.ACCOUNT_UNKNOWN
         if debit.closed or credit.closed:
             return LedgerCode.ACCOUNT_CLOSED
-        plan.moves.append(Move(phase, debit, credit, currency, amount, None, expires_at))
+        move = Move(phase, debit, credit, currency, amount)
+        move.expires_at = expires_at
+        plan.moves.append(move)
         return None
 
     def _plan_conversion(self, plan: Plan, asked: Convert) -> LedgerCode | None:
@@ -272,14 +292,14 @@ class Planner:
         if hold.expires_at is not None and hold.expires_at <= self._facts.now:
             return LedgerCode.PENDING_EXPIRED
         if isinstance(asked, Void):
-            plan.moves.append(_end(hold, Phase.VOID, hold.amount))
+            plan.moves.append(Move.end_of(hold, Phase.VOID, hold.amount))
             return None
         amount = hold.amount if asked.amount is None else asked.amount
         if amount <= 0:
             return LedgerCode.AMOUNT_NOT_POSITIVE
         if amount > hold.amount:
             return LedgerCode.EXCEEDS_PENDING
-        plan.moves.append(_end(hold, Phase.POST, amount))
+        plan.moves.append(Move.end_of(hold, Phase.POST, amount))
         return None
 
     def _hold(self, spelled: str) -> Hold | None:
@@ -303,15 +323,27 @@ class Planner:
         return known
 
     def _reversible(self, number: int) -> Reversible | None:
-        known = self._reversibles.get(number)
-        stored = self._facts.reversed.get(number)
-        if known is None and stored is not None:
-            known = self._reversibles[number] = Reversible(
+        known = self._reversibles.get(number) or self._read_reversible(number)
+        if known is not None:
+            self._reversibles[number] = known
+        return known
+
+    def _read_reversible(self, number: int) -> Reversible | None:
+        """What of a posting its reversal has to know: of one of this batch, or a stored one."""
+        plan, stored = self._recorded.get(number), self._facts.reversed.get(number)
+        if plan is not None:
+            return Reversible(
+                tuple((m.phase, m.debit, m.credit, m.currency, m.amount) for m in plan.moves),
+                is_plain=plan.reverses is None and self._terms.pair is None,
+                reversed=False,
+            )
+        if stored is not None:
+            return Reversible(
                 tuple(self._moved(each) for each in stored.transfers),
                 is_plain=stored.reverses is None and not stored.paired,
                 reversed=stored.reversed_by is not None,
             )
-        return known
+        return None
 
     def _moved(self, stored: StoredTransfer) -> tuple[Phase, AccountState, AccountState, str, int]:
         debit, credit = self._book.by_id(stored.debit), self._book.by_id(stored.credit)
@@ -325,10 +357,13 @@ _ENDED: Final = {
 }
 
 
+_BETWEEN_BOOKS: Final = (DUE_TO, DUE_FROM)
+
+
 def _is_reserved(asked: Transfer | Pending, pair: tuple[str, int] | None) -> bool:
     """Whether it moves an account between books otherwise than a half of a posting to two does."""
-    reserved = (DUE_TO, DUE_FROM)
-    debit, credit = asked.debit.startswith(reserved), asked.credit.startswith(reserved)
+    debit = asked.debit.startswith(_BETWEEN_BOOKS)
+    credit = asked.credit.startswith(_BETWEEN_BOOKS)
     if pair is None:
         return debit or credit
     other, _ = pair
@@ -337,8 +372,8 @@ def _is_reserved(asked: Transfer | Pending, pair: tuple[str, int] | None) -> boo
     return not (owed or owes)
 
 
-def _end(hold: Hold, phase: Phase, amount: int) -> Move:
-    return Move(phase, hold.debit, hold.credit, hold.currency, amount, hold)
+# What accounts are refused for, the first that is looked for first.
+_LIMITS: Final = (LedgerCode.OVERFLOW, LedgerCode.BELOW_FLOOR, LedgerCode.ABOVE_CEILING)
 
 
 def _refuse_sums(moves: Iterable[Move]) -> LedgerCode | None:
@@ -352,9 +387,8 @@ def _refuse_sums(moves: Iterable[Move]) -> LedgerCode | None:
         credited = sums.setdefault(move.credit, [0, 0, 0, 0])
         credited[1] += posted
         credited[3] += pending
-    codes = [_refuse_account(account, sums[account]) for account in sums]
-    order = (LedgerCode.OVERFLOW, LedgerCode.BELOW_FLOOR, LedgerCode.ABOVE_CEILING)
-    return next((code for code in order if code in codes), None)
+    refused = [code for each in sums.items() if (code := _refuse_account(*each)) is not None]
+    return min(refused, key=_LIMITS.index) if refused else None
 
 
 def _refuse_account(account: AccountState, added: Sequence[int]) -> LedgerCode | None:

@@ -1,9 +1,11 @@
 """The posters: one actor for each book that somebody posts to, which posts in batches.
 
-Theory of operation. A poster keeps what comes while a batch is under way, and the next batch takes
-all of it, up to a bound: no timer, small batches when little is asked, large ones under load. One
-task of the actor's own does the work, batch after batch, so postings are decided in the order in
-which they came, and the actor hears everybody at once meanwhile.
+Theory of operation. Callers put what they ask on a desk, wake the poster of their book unless it is
+awake, and wait. A poster takes all that lies on the desk for its book, up to a bound, posts it and
+answers; what comes meanwhile is the next batch: no timer, small batches when little is asked, large
+ones under load. Postings are decided in the order in which they came. A caller costs an append and
+a wait, not a message and a deadline: the actor hears one message for many callers, and every wait
+within a batch ends by the storage's own deadlines.
 
 A batch is one atomic block (`posting`). The book it was decided on is remembered for the next one,
 once the block was committed; before that it is given up, so that a block which fails, or runs once
@@ -18,15 +20,13 @@ of their postings. They ask again under the same keys, of the next life; a key i
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import trio
 
 from actors import (
     Actor,
     ActorDown,
-    CallTimeout,
     Lifeline,
     Lives,
     MailboxFull,
@@ -41,10 +41,8 @@ from app.ledger import posting
 from app.ledger.book import BookState
 from app.ledger.limits import (
     EXPIRY_SWEEP_S,
-    POST_S,
     POST_TRIES_MAX,
     POSTER_IDLE_S,
-    POSTER_MAILBOX,
     POSTERS_MAX,
     POSTINGS_WAITING_MAX,
     TRANSFERS_A_BATCH_MAX,
@@ -53,89 +51,152 @@ from app.ledger.model import Result
 from app.ledger.request import PostingRequest
 from app.storage import Database, WriteConnection
 
-_BUSY = Refusal(Code.BUSY)
-_UNKNOWN = Refusal(
+_BUSY: Final = Refusal(Code.BUSY)
+_UNKNOWN: Final = Refusal(
     Code.OUTCOME_UNKNOWN, "Whether it was posted is not known; ask again with the same keys."
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PostAll:
-    """A caller's message: post these, in this order; none: end the holds that are due."""
+class Asked:
+    """What one caller asks, and the caller, who waits for its results.
 
-    requests: Sequence[PostingRequest]
+    Attributes:
+        requests: in their order; none: end the holds that are due.
+        transfers: how many they bring, a reversal counted as one.
+        results: of the requests, once there are any; None where it is not known.
+    """
+
+    __slots__ = ("_task", "requests", "results", "transfers")
+
+    def __init__(self, requests: Sequence[PostingRequest]) -> None:
+        self.requests = requests
+        self.transfers = transfers_of(requests)
+        self.results: Sequence[Result] | None = None
+        self._task: trio.lowlevel.Task | None = None
+
+    async def wait(self) -> Sequence[Result] | None:
+        """The results, once `answer` was called; a caller who goes away is not missed."""
+        self._task = trio.lowlevel.current_task()
+
+        def go_away(_: object) -> trio.lowlevel.Abort:
+            self._task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(go_away)
+        return self.results
+
+    def answer(self, results: Sequence[Result] | None) -> None:
+        """Give the caller its results, or say that they are not known."""
+        self.results = results
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
 
 
-class PosterActor(Actor[PostAll]):
-    """Posts to one book, a batch at a time. It answers with a list of results, or a `Refusal`."""
+class Desk:
+    """Where callers leave what they ask, for each book a line.
 
-    __slots__ = ("_book", "_database", "_done", "_postings", "_remembered", "_waiting")
+    Attributes:
+        served: the books whose poster will look at the desk again before it rests.
+    """
 
-    capacity: ClassVar[int] = POSTER_MAILBOX
-    overflow: ClassVar[Overflow] = Overflow.REJECT
+    def __init__(self) -> None:
+        self.served: set[str] = set()
+        self._lines: dict[str, deque[Asked]] = {}
+        self._postings: dict[str, int] = {}
+
+    def put(self, book: str, asked: Asked) -> bool:
+        """Leave this at the end of the book's line; False where the line is too long."""
+        waiting = self._postings.get(book, 0) + len(asked.requests)
+        if waiting > POSTINGS_WAITING_MAX:
+            return False
+        self._postings[book] = waiting
+        self._lines.setdefault(book, deque()).append(asked)
+        return True
+
+    def take(self, book: str) -> list[Asked]:
+        """Those whom the next batch answers: the first in the line, and as many more as fit."""
+        line = self._lines.get(book)
+        taken: list[Asked] = []
+        transfers = 0
+        while line:
+            transfers += line[0].transfers
+            if taken and transfers > TRANSFERS_A_BATCH_MAX:
+                break
+            taken.append(line.popleft())
+            self._postings[book] -= len(taken[-1].requests)
+        if not line:
+            self._lines.pop(book, None)
+            self._postings.pop(book, None)
+        return taken
+
+    def clear(self, book: str) -> list[Asked]:
+        """The whole line, which is then empty."""
+        self._postings.pop(book, None)
+        return list(self._lines.pop(book, ()))
+
+
+class PosterActor(Actor[None]):
+    """Posts what lies on the desk for one book, a batch at a time; its message is a wake-up."""
+
+    __slots__ = ("_book", "_database", "_desk", "_done", "_remembered")
+
+    capacity: ClassVar[int] = 1
+    overflow: ClassVar[Overflow] = Overflow.DROP_NEWEST  # one wake-up is as good as two
     stash: ClassVar[bool] = True
     attempts: ClassVar[int] = 1  # callers ask again themselves: theirs is the key
     runs_tasks: ClassVar[bool] = True
 
-    def __init__(self, database: Database, book: str) -> None:
+    def __init__(self, database: Database, book: str, desk: Desk) -> None:
         self._database = database
         self._book = book
-        self._waiting: deque[tuple[PostAll, Reply]] = deque()
-        self._postings = 0  # that wait
+        self._desk = desk
         self._done: trio.Event | None = None  # of the work under way
         self._remembered: BookState | None = None
 
-    async def handle(self, message: PostAll, reply: Reply) -> None:
-        """Keeps a caller for the next batch."""
-        if self._postings + len(message.requests) > POSTINGS_WAITING_MAX:
-            reply.send(_BUSY)
-            return
-        self._postings += len(message.requests)
-        self._waiting.append((message, reply))
+    async def handle(self, message: None, reply: Reply) -> None:
+        """Begins to work, if it does not."""
         if self._done is None:
             self._done = trio.Event()
+            self._desk.served.add(self._book)
             self.start_soon(self._work, self._done)
 
     async def stopping(self) -> None:
-        """Waits for the batches of those who were heard."""
+        """Waits for the batches of those who are on the desk."""
         if self._done is not None:
             await self._done.wait()
 
     async def _work(self, done: trio.Event) -> None:
         """Post until nobody waits."""
-        while self._waiting:
-            taken = self._take()
-            requests = [each for message, _ in taken for each in message.requests]
-            results = await self._database.write(self._post, requests)
-            start = 0
-            for message, reply in taken:
-                end = start + len(message.requests)
-                reply.send(results[start:end])
-                start = end
+        try:
+            while taken := self._desk.take(self._book):
+                await self._post_batch(taken)
+        finally:
+            self._desk.served.discard(self._book)
         self._done = None
         done.set()
 
-    def _take(self) -> list[tuple[PostAll, Reply]]:
-        """Those whom the next batch answers: the first who waits, and as many more as fit."""
-        taken: list[tuple[PostAll, Reply]] = []
-        transfers = 0
-        while self._waiting:
-            message, reply = self._waiting[0]
-            transfers += transfers_of(message.requests)
-            if taken and transfers > TRANSFERS_A_BATCH_MAX:
-                break
-            self._waiting.popleft()
-            self._postings -= len(message.requests)
-            taken.append((message, reply))
-        return taken
+    async def _post_batch(self, taken: list[Asked]) -> None:
+        """Post what these ask, and answer them; or tell everybody that nothing is known."""
+        requests = [each for asked in taken for each in asked.requests]
+        try:
+            results = await self._database.write(self._post, requests)
+        except BaseException:
+            for asked in (*taken, *self._desk.clear(self._book)):
+                asked.answer(None)
+            raise
+        start = 0
+        for asked in taken:
+            end = start + len(asked.requests)
+            asked.answer(results[start:end])
+            start = end
 
     async def _post(
         self, conn: WriteConnection, requests: Sequence[PostingRequest]
     ) -> list[Result]:
         """One batch, on the annex."""
         remembered, self._remembered = self._remembered, None
-        results, book = await posting.post_on(conn, self._book, requests, remembered)
-        self._remembered = book
+        results, self._remembered = await posting.post_on(conn, self._book, requests, remembered)
         return results
 
 
@@ -153,8 +214,9 @@ class Posters:
 
     def __init__(self, database: Database) -> None:
         lives = Lives(idle_s=POSTER_IDLE_S, max_live=POSTERS_MAX, restart=Restart.TEMPORARY)
+        self._desk = desk = Desk()
         self.actors = VirtualActors(
-            "posters", PosterActor, lambda book: PosterActor(database, book), lives
+            "posters", PosterActor, lambda book: PosterActor(database, book, desk), lives
         )
 
     async def post(self, book: str, requests: Sequence[PostingRequest]) -> list[Result] | Refusal:
@@ -168,7 +230,7 @@ class Posters:
         """
         results: list[Result] = []
         for share in _shares(requests):
-            answer = await self._ask(book, PostAll(share))
+            answer = await self._ask(book, share)
             if isinstance(answer, Refusal):
                 return answer
             results += answer
@@ -176,30 +238,42 @@ class Posters:
 
     async def expire(self, book: str) -> None:
         """Ends the holds of a book that are due, if its poster can be asked."""
-        await self._ask(book, PostAll(()))
+        await self._ask(book, ())
 
-    async def _ask(self, book: str, message: PostAll) -> list[Result] | Refusal:
+    async def _ask(
+        self, book: str, requests: Sequence[PostingRequest]
+    ) -> Sequence[Result] | Refusal:
         for _ in range(POST_TRIES_MAX):
-            try:
-                answer: list[Result] | Refusal = await self.actors.call(
-                    book, message, deadline_s=POST_S
-                )
-            except (MailboxFull, TooManyChildren):
+            asked = Asked(requests)
+            if not self._desk.put(book, asked):
                 return _BUSY
-            except CallTimeout:
-                return _UNKNOWN
-            except ActorDown:
-                continue
-            return answer
+            refused = None if book in self._desk.served else self._wake(book)
+            if refused is not None:
+                return refused
+            results = await asked.wait()
+            if results is not None:
+                return results
         return _UNKNOWN
+
+    def _wake(self, book: str) -> Refusal | None:
+        """Have the poster of a book look at the desk; why it does not, where it does not."""
+        try:
+            self.actors.cast(book, None)
+        except (MailboxFull, TooManyChildren, ActorDown) as error:
+            for asked in self._desk.clear(book):
+                asked.answer(None)
+            return _UNKNOWN if isinstance(error, ActorDown) else _BUSY
+        return None
 
 
 def _shares(requests: Sequence[PostingRequest]) -> list[Sequence[PostingRequest]]:
     """Requests in their order, cut so that each share fits a batch, or is one posting."""
+    if len(requests) == 1:
+        return [requests]
     shares: list[Sequence[PostingRequest]] = []
     start = transfers = 0
     for place, request in enumerate(requests):
-        count = transfers_of([request])
+        count = len(request.transfers) or 1
         if transfers and transfers + count > TRANSFERS_A_BATCH_MAX:
             shares.append(requests[start:place])
             start, transfers = place, 0
