@@ -43,6 +43,9 @@ ACCOUNTS_REMEMBERED_MAX: Final = 100_000
 POSTERS_MAX: Final = 1_000
 POSTER_IDLE_S: Final = 60.0
 
+# A posting between books is answered in milliseconds; a PostgreSQL that restarts takes seconds.
+POST_S: Final = 10.0
+
 # Holds that expired are ended by the next batch of their book, and at the latest by this sweep.
 EXPIRY_SWEEP_S: Final = 1.0
 EXPIRIES_A_BATCH_MAX: Final = 500

@@ -22,7 +22,8 @@ from app.ledger.model import (
     Result,
     TransferName,
 )
-from app.ledger.plan import Move, Plan, Planner, Terms
+from app.ledger.move import Move, Plan
+from app.ledger.plan import Planner, Terms
 from app.ledger.request import Convert, PostingRequest, request_hash
 
 # Keys that begin so are given by us: to the end of a hold that expired, and to a sale's capture.
