@@ -12,7 +12,9 @@
           |- reader       reads the clients' sockets
           |- viewers      who watches, on all nodes
           |- histories    topics whose members miss nothing: appends, heals, compares
-          |- events       one for one, patient: feed, relay, revocations; they need PostgreSQL
+          |- events       one for one, patient: feed, relay, revocations, expiries; they need
+          |               PostgreSQL
+          |- posters      one virtual actor for each book that is posted to
           |- transactions one virtual actor for each live transaction
           |- recovery     finds purchases that nobody drives
           |- checkouts    dynamic: one child for each push that waits for a purchase
