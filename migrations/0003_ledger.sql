@@ -841,6 +841,25 @@ where
     and (t.debit_account, t.credit_account, t.currency, t.amount)
     is distinct from (e.debit_account, e.credit_account, e.currency, e.pending_amount);
 
+create view inv_conversion_not_its_transfers as
+select
+    c.book,
+    c.posting,
+    c.leg,
+    s.amount as source_moved,
+    t.amount as target_moved
+from conversion as c
+left join transfer as s on c.book = s.book and c.posting = s.posting and c.leg = s.leg
+left join transfer as t on c.book = t.book and c.posting = t.posting and c.leg + 1 = t.leg
+where
+    (s.currency, s.amount, t.currency, t.amount) is distinct from (
+        c.source_currency,
+        c.source_amount - div(c.source_amount::numeric * c.spread_bp, 10000),
+        c.target_currency,
+        c.target_amount
+    )
+    or c.target_amount <> div(s.amount::numeric * c.rate_numerator, c.rate_denominator);
+
 create view inv_interline_not_paired as
 select
     p.book,

@@ -112,7 +112,8 @@ grant
 select
 on
 inv_account_not_its_entries, inv_book_unbalanced, inv_book_with_gaps, inv_capture_not_posted_once,
-inv_captured_without_payment, inv_entry_chain_broken, inv_hold_ended_wrongly, inv_hold_not_open,
+inv_captured_without_payment, inv_conversion_not_its_transfers, inv_entry_chain_broken,
+inv_hold_ended_wrongly, inv_hold_not_open,
 inv_interline_not_paired, inv_interline_not_zero, inv_log_with_gaps,
 inv_posting_in_locked_period, inv_posting_not_its_transfers, inv_posting_without_transaction,
 inv_reserved_not_held, inv_transfer_crosses

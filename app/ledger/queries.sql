@@ -72,6 +72,7 @@ select
     amount,
     pending_posting,
     pending_leg,
+    pending_amount,
     debit_version,
     debit_balance_after,
     debit_pending_after,

@@ -27,6 +27,7 @@ class ReplayedTransfer:
     amount: int
     pending_posting: int | None
     pending_leg: int | None
+    pending_amount: int | None
     debit_version: int
     debit_balance_after: int
     debit_pending_after: int
@@ -104,8 +105,9 @@ class Replay:
         if hold is None:
             self._find("replay_hold_not_open", transfer, hold=named[1:])
             return 0, 0
-        accounts = (transfer.debit_account, transfer.credit_account)
-        if accounts != (hold.debit_account, hold.credit_account) or transfer.amount > hold.amount:
+        held = (hold.debit_account, hold.credit_account, hold.amount)
+        ended = (transfer.debit_account, transfer.credit_account, transfer.pending_amount)
+        if ended != held or transfer.amount > hold.amount:
             self._find("replay_hold_ended_wrongly", transfer, hold=named[1:])
         return (transfer.amount if transfer.phase == "post" else 0), -hold.amount
 
@@ -134,6 +136,8 @@ class Replay:
                 yield Violation("replay_account_differs", told)
             if account.floor is not None and account.available < account.floor:
                 yield Violation("replay_below_floor", {"account": number})
+            if account.ceiling is not None and _held(account) > account.ceiling:
+                yield Violation("replay_above_ceiling", {"account": number})
 
     def _unbalanced(self) -> Iterator[Violation]:
         """Books whose stored debits and credits differ in a currency."""
@@ -159,3 +163,11 @@ class Replay:
         if len(self._found) < VIOLATIONS_MAX:
             place = {"book": transfer.book, "posting": transfer.posting, "leg": transfer.leg}
             self._found.append(Violation(invariant, {**place, **broken}))
+
+
+def _held(account: Account) -> int:
+    """The balance, and what is pending to come on top."""
+    grows_by_debits = account.kind in {"asset", "expense"}
+    return account.balance + (
+        account.debits_pending if grows_by_debits else account.credits_pending
+    )

@@ -120,13 +120,18 @@ async def test_pages(ledger: Ledger) -> None:
     one = await entries(ledger, account, Page(limit=2))
     two = await entries(ledger, account, Page(one.next or "", 2))
     assert [entry.version for entry in (*one.items, *two.items)] == [1, 2, 3]
-    assert (one.next, two.next) == ("2", None)
+    assert (one.next, two.next) == ("2.1", None)
 
 
 @pytest.mark.parametrize("after", ["x", "-1", "1.0", "9" * 19, "٣"])
-async def test_no_place_is_refused(ledger: Ledger, after: str) -> None:
-    """A page is asked for by what the page before said."""
+async def test_no_place_among_accounts(ledger: Ledger, after: str) -> None:
+    """A page of accounts is asked for by an account's id."""
     assert refused(await ledger.accounts(OPERATOR, Page(after))).code is Code.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("after", ["x", "1", "-1.0", "1.-1", "1.0.0", "9" * 19 + ".0", "٣.0"])
+async def test_no_place_among_entries(ledger: Ledger, after: str) -> None:
+    """A page of entries is asked for by a transfer's name."""
     assert refused(await ledger.entries(OPERATOR, 1, Page(after))).code is Code.INVALID_REQUEST
 
 

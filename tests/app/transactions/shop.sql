@@ -32,13 +32,13 @@ update sale set closes_at = null where id = $1;
 -- More pieces on the shelf.
 update listing set stock = stock + $2 where id = $1;
 
--- name: fill_accounts
--- Every account's counters are as full as they can be.
-update account set debits = 9223372036854775807, credits = 9223372036854775807;
+-- name: close_accounts
+-- Nothing is posted to any account any more.
+update account set closed_at = now();
 
--- name: empty_accounts
--- Every account is as it was opened.
-update account set debits = 0, credits = 0;
+-- name: reopen_accounts
+-- Every account takes postings again.
+update account set closed_at = null;
 
 -- name: open_account
 -- An account that a capture will use.
@@ -85,7 +85,8 @@ order by e.position;
 -- Every account's balance, by its path.
 select
     path,
-    case when normal = 'debit' then debits - credits else credits - debits end as balance
+    case when normal = 'debit' then debits_posted - credits_posted else credits_posted - debits_posted end
+        as balance
 from account;
 
 -- name: attempts

@@ -385,12 +385,12 @@ async def test_a_capture_that_the_ledger_refuses(shop: Shop) -> None:
     """The money moved, so the purchase stays open with its stock held, until it can be posted."""
     gateway = MemoryGateway()
     await shop.write("open_account", LINE)
-    await shop.tamper("fill_accounts")
+    await shop.tamper("close_accounts")
     async with open_node(shop.database, gateway) as node:
         assert said(await node.service.checkout(BUYER, REQUEST)) == Code.OUTCOME_UNKNOWN.value
     assert await shop.tally() == {"paying": 1}
     assert await shop.shelf() == (50, 1)
-    await shop.tamper("empty_accounts")
+    await shop.tamper("reopen_accounts")
     async with open_node(shop.database, gateway) as node:
         await node.recover()
         await node.wait_idle()
