@@ -19,6 +19,7 @@ import trio
 
 from app import config
 from app.banner import banner
+from app.cli_ledger import take_ledger_commands
 from app.cli_loadtest import read_goal, read_plan, take_loadtest_options
 from app.cli_options import number
 from app.config import Settings, read_settings
@@ -43,7 +44,7 @@ from app.loadtest.progress import ProgressLine
 from app.loadtest.report import write_report
 from app.loadtest.summary import as_json, text
 from app.main import serve, token_secret
-from app.once import check_ledger, migrate_only, new_line
+from app.once import migrate_only, new_line
 from app.storage.embedded import StateFolder
 from app.storage.errors import StartupError
 from app.telemetry import events, start_telemetry
@@ -110,10 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=[scope.value for scope in Scope],
         help="what it lets its holder do beside what the role does; may be repeated",
     )
-    ledger = commands.add_parser("ledger", help="Look after the ledger.")
-    ledger_commands = ledger.add_subparsers(required=True, metavar="COMMAND")
-    check = ledger_commands.add_parser("check", help="Replay the ledger and compare.")
-    check.set_defaults(command=_check, reads=True)
+    take_ledger_commands(commands.add_parser("ledger", help="Look after the ledger."))
     line = commands.add_parser("line", help="Look after business lines.")
     line_commands = line.add_subparsers(required=True, metavar="COMMAND")
     new = line_commands.add_parser("add", help="Add a business line, with its book.")
@@ -193,12 +191,6 @@ def _token(arguments: argparse.Namespace, settings: Settings) -> int:
         raise StartupError(str(error)) from None
     print(issued)
     return 0
-
-
-def _check(_arguments: argparse.Namespace, settings: Settings) -> int:
-    report = trio.run(check_ledger, settings)
-    print("\n".join(report.lines))
-    return 0 if report.clean else _FAILED
 
 
 def _add_line(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -38,6 +38,7 @@ from app.identity.callers import Callers
 from app.identity.revocations import Revocations
 from app.identity.tokens import Tokens
 from app.ledger.poster import Expiries, Posters
+from app.ledger.sealer import Sealer
 from app.ledger.service import Ledger
 from app.limits import CHECKOUTS_MAX, CONNECTIONS_MAX
 from app.payments.test_gateway import TestGateway
@@ -191,6 +192,7 @@ class Node:
         self._sales = Sales(self._database)
         self._posters = Posters(self._database)
         self._expiries = Expiries(self._database, self._posters)
+        self._sealer = Sealer(self._database)
         self._readiness = Readiness({"database": self._look}, self._emit)
         self._revocations = Revocations(self._database, self._broker, emit=self._emit)
         callers = Callers(tokens, self._revocations)
@@ -252,6 +254,7 @@ class Node:
             ChildSpec("relay", self._relay.run, backoff=_AGAIN),
             ChildSpec("revocations", self._revocations.run, backoff=_AGAIN),
             ChildSpec("expiries", self._expiries.run, backoff=_AGAIN),
+            ChildSpec("sealer", self._sealer.run, backoff=_AGAIN),
         ]
         children = [
             ChildSpec("broker", self._broker.run),
@@ -359,6 +362,7 @@ class Node:
         watch("histories", self._histories.statistics, counters=_HISTORIES_COUNTERS)
         watch("feed", self._feed.statistics, counters=_FEED_COUNTERS)
         watch("relay", self._relay.statistics, counters=("published",))
+        watch("sealer", self._sealer.statistics, counters=("seals", "postings"))
         watch("listener", self._listener.statistics, counters=_LISTENER_COUNTERS)
         watch("transactions", self._transactions.actors.statistics, counters=_VIRTUAL_COUNTERS)
         watch("checkouts", self._checkouts.statistics, counters=_CHILDREN_COUNTERS)

@@ -70,7 +70,7 @@ async def check_ledger(settings: Settings) -> Report:
             ),
         )
 
-    return await _with_settings(settings, work)
+    return await with_settings(settings, work)
 
 
 async def new_line(settings: Settings, line: str, name: str, commission_bp: int) -> bool:
@@ -80,10 +80,10 @@ async def new_line(settings: Settings, line: str, name: str, commission_bp: int)
         await check_schema(database)
         return await database.write(add_line, line, name, commission_bp)
 
-    return await _with_settings(settings, work)
+    return await with_settings(settings, work)
 
 
-async def _with_settings(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+async def with_settings(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     """What `work` returns, given the settings' database, or else the state folder's."""
     if settings.database_url is not None:
         return await with_database(settings.database_url, work)

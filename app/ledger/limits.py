@@ -57,3 +57,21 @@ INTERLINE_WAITING_MAX: Final = 1_000
 
 # Patterns in one chart. A path that a poster meets for the first time is held against each.
 PATTERNS_MAX: Final = 200
+
+# Postings and transfers of one seal: PostgreSQL writes them out in memory, some 300 bytes each, to
+# hash them. One posting is never cut, and has no more transfers than a smallint counts.
+SEAL_POSTINGS_MAX: Final = 1_000
+SEAL_TRANSFERS_MAX: Final = 10_000
+SEAL_ROWS_MAX: Final = 2**15 + SEAL_TRANSFERS_MAX
+
+# Postings are sealed within about so many seconds: each sweep leaves a seal a book that was posted
+# to, 320 bytes.
+SEAL_SWEEP_S: Final = 10.0
+
+# Books that a sweep is told of at once, and seals that one book has in a sweep before the others
+# have theirs.
+SEAL_BOOKS_A_READ: Final = 100
+SEALS_A_TURN: Final = 100
+
+# Seals that one block of a verification follows: some 200 ms, and no snapshot is held for longer.
+SEALS_A_READ: Final = 10

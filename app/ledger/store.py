@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from app.domain.money import Money
+from app.ledger import seal_store
 from app.ledger.model import Account, Phase, Side, StoredEntry, Violation
 from app.ledger.posting import to_account
 from app.ledger.replay import Replay, ReplayedTransfer
@@ -48,7 +49,9 @@ async def entries_of_account(
 
 
 async def check(conn: ReadConnection) -> list[Violation]:
-    """What every inv_* view shows, then what an independent replay finds, in one snapshot.
+    """What every inv_* view shows, what an independent replay finds, and what is not as sealed.
+
+    All of it in one snapshot.
 
     At most `VIOLATIONS_MAX` a view and as many of the replay: enough to see what is wrong. Memory
     is bounded by the number of accounts, of open holds, and `CHECK_ROWS_A_READ`.
@@ -60,7 +63,7 @@ async def check(conn: ReadConnection) -> list[Violation]:
         replay.account(to_account(row))
     async for row in _walk_transfers(conn):
         replay.transfer(ReplayedTransfer(**{**row, "phase": Phase(row["phase"])}))
-    return found + replay.violations()[:VIOLATIONS_MAX]
+    return [*found, *replay.violations()[:VIOLATIONS_MAX], *await seal_store.check(conn)]
 
 
 async def _walk_accounts(conn: ReadConnection) -> AsyncIterator[Row]:

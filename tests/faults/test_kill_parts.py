@@ -60,7 +60,7 @@ class Part:
 SOCKET = frozenset({"socket"})
 BOTH = frozenset({"http", "socket"})
 
-LOG = "events/feed events/relay events/revocations events/expiries"
+LOG = "events/feed events/relay events/revocations events/expiries events/sealer"
 SERVICE = f"""node/service service/broker service/hub service/reader service/viewers
     service/histories service/events {LOG} service/posters service/transactions service/recovery
     service/checkouts service/connections service/longpoll longpoll/sessions longpoll/relayed
@@ -85,6 +85,7 @@ PARTS = [
     Part("service/events/relay", "events/relay"),
     Part("service/events/revocations", "events/revocations"),
     Part("service/events/expiries", "events/expiries"),
+    Part("service/events/sealer", "events/sealer"),
     Part("service/posters", "service/posters"),
     Part("service/transactions", "service/transactions", repeats=BOTH),
     Part("service/transactions/*", "", repeats=BOTH),

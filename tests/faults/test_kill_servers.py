@@ -44,6 +44,7 @@ async def test_servers_come_back_beneath_a_node_that_goes_on(state: StateFolder)
             "events/relay",
             "events/revocations",
             "events/expiries",
+            "events/sealer",
         }
         assert 1 == watcher.connections
         nursery.cancel_scope.cancel()

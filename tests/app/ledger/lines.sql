@@ -65,3 +65,7 @@ update account set credits_posted = credits_posted + 1 where path like 'due-to:%
 -- name: owed_by_nobody
 -- Damage: one book is owed what no other owes.
 update account set path = 'due-from:nobody' where path like 'due-from:%';
+
+-- name: rewrite_first
+-- Damage: the first posting has another key.
+update posting set key = key || '-' where number = 1;

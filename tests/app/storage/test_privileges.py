@@ -22,6 +22,11 @@ _ROOT: Final = Path(__file__).parents[3]
 # What nothing in the `.sql` files needs: a trigger does, or what is being built now will.
 _AHEAD: Final = {
     "update (mode) on book",
+    "insert (mode) on book",
+    *(
+        f"insert ({column}) on import_run"
+        for column in ("book", "source", "posted", "found", "refused", "head", "wanted", "has")
+    ),
 }
 
 # Whose statements are for the owner, or for a cluster without a server.
