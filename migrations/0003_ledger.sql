@@ -173,7 +173,7 @@ for each row execute function check_account();
 
 create function refuse_recount() returns trigger language plpgsql as $$
 begin
-    raise exception '% % changes only by what is posted', tg_table_name, old.id
+    raise exception '% changes only by what is posted', tg_table_name
         using errcode = 'restrict_violation';
 end
 $$;
@@ -298,6 +298,8 @@ create table hold (
     primary key (book, posting, leg)
 );
 create index hold_by_expiry on hold (expires_at, book) where expires_at is not null;
+create trigger hold_follows_transfers before insert or update or delete or truncate on hold
+for each statement when (pg_trigger_depth() = 0) execute function refuse_recount();
 
 -- What was converted in a posting, at which rate. A quote is used once.
 create table conversion (
@@ -466,6 +468,8 @@ begin
             and r.last - r.first + 1 = r.postings
             and r.recorded_at = r.recorded_last
             and r.recorded_at >= book.recorded_at
+            -- The database's clock says when, not who inserts.
+            and r.recorded_at <= greatest(clock_timestamp(), book.recorded_at)
             and r.effective_at >= book.locked_before
             and r.mode = book.mode
             and r.transfers = (

@@ -60,7 +60,7 @@ class Chart:
 
     def find(self, path: str) -> Place | None:
         """What the chart says of `path`; None where it has no such account."""
-        if len(path) > PATH_CHARACTERS_MAX or not _PATH.fullmatch(path):
+        if not is_path(path):
             return None
         words = path.split(":")
         for pattern, wanted in self._split:
@@ -68,6 +68,11 @@ class Chart:
                 owners = [word for want, word in zip(wanted, words, strict=True) if want == OWNER]
                 return Place(pattern, owners[0] if owners else None)
         return None
+
+
+def is_path(text: str) -> bool:
+    """Whether an account may have this path, in some chart."""
+    return len(text) <= PATH_CHARACTERS_MAX and _PATH.fullmatch(text) is not None
 
 
 def is_pattern(text: str) -> bool:

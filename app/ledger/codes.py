@@ -1,7 +1,8 @@
 """Every reason for which the ledger refuses a posting, in the order in which they are looked for.
 
 The first that applies is the answer, and nothing was changed. Those from `AMOUNT_NOT_POSITIVE` to
-`PENDING_EXPIRED` are looked for transfer by transfer; the limits of accounts are looked at once all
+`EXCEEDS_PENDING` are looked for transfer by transfer, and what a conversion comes to, nothing or
+too much, once its quote was; the limits of accounts are looked at once all
 transfers of the posting are done, since a posting is one step.
 """
 

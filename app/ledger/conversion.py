@@ -17,10 +17,10 @@ SPREAD: Final = "conversion:spread"
 
 
 def convert(asked: Convert) -> tuple[Transfer, ...] | LedgerCode:
-    """The transfers of a conversion, the spread's last, or why there are none."""
-    refused = _refuse(asked)
-    if refused:
-        return refused
+    """The transfers of a conversion that nothing is wrong with, the spread's last.
+
+    Or why there are none: it comes to nothing in the other currency, or to too much.
+    """
     spread = asked.amount * asked.spread_bp // BASIS_POINTS
     net = asked.amount - spread
     worth = net * asked.rate.numerator // asked.rate.denominator
@@ -35,7 +35,8 @@ def convert(asked: Convert) -> tuple[Transfer, ...] | LedgerCode:
     return (source, target, kept) if spread else (source, target)
 
 
-def _refuse(asked: Convert) -> LedgerCode | None:
+def refuse(asked: Convert) -> LedgerCode | None:
+    """What is wrong with what is asked, if anything is, whatever it would come to."""
     if asked.amount <= 0:
         return LedgerCode.AMOUNT_NOT_POSITIVE
     if asked.amount > AMOUNT_MAX:

@@ -167,14 +167,17 @@ class Planner:
         return None
 
     def _plan_conversion(self, plan: Plan, asked: Convert) -> LedgerCode | None:
-        transfers = conversion.convert(asked)
-        if isinstance(transfers, LedgerCode):
-            return transfers
+        refused = conversion.refuse(asked)
+        if refused:
+            return refused
         if asked.valid_until is not None and asked.valid_until <= self._facts.now:
             return LedgerCode.QUOTE_EXPIRED
         taken = [known.quote for _, known, _ in plan.conversions]
         if asked.quote is not None and (asked.quote in self._facts.quotes or asked.quote in taken):
             return LedgerCode.QUOTE_USED
+        transfers = conversion.convert(asked)
+        if isinstance(transfers, LedgerCode):
+            return transfers
         plan.conversions.append((len(plan.moves), asked, transfers[1].amount))
         for transfer in transfers:
             code = self._plan_move(plan, transfer, Phase.TRANSFER, None)
@@ -184,6 +187,11 @@ class Planner:
 
     def _plan_end(self, plan: Plan, asked: Post | Void) -> LedgerCode | None:
         """The end of a hold, by whoever made it."""
+        wanted = asked.amount if isinstance(asked, Post) else None
+        if wanted is not None and wanted <= 0:
+            return LedgerCode.AMOUNT_NOT_POSITIVE
+        if wanted is not None and wanted > AMOUNT_MAX:
+            return LedgerCode.AMOUNT_TOO_LARGE
         hold = self._hold(asked.pending)
         if hold is None:
             return LedgerCode.PENDING_UNKNOWN
@@ -198,9 +206,7 @@ class Planner:
         if isinstance(asked, Void):
             plan.moves.append(Move.end_of(hold, Phase.VOID, hold.amount))
             return None
-        amount = hold.amount if asked.amount is None else asked.amount
-        if amount <= 0:
-            return LedgerCode.AMOUNT_NOT_POSITIVE
+        amount = hold.amount if wanted is None else wanted
         if amount > hold.amount:
             return LedgerCode.EXCEEDS_PENDING
         plan.moves.append(Move.end_of(hold, Phase.POST, amount))

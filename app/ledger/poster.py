@@ -180,11 +180,12 @@ class PosterActor(Actor[None]):
         """Post what these ask, and answer them; or tell everybody that nothing is known."""
         requests = [each for asked in taken for each in asked.requests]
         try:
-            results = await self._database.write(self._post, requests)
+            results, book = await self._database.write(self._post, requests)
         except BaseException:
             for asked in (*taken, *self._desk.clear(self._book)):
                 asked.answer(None)
             raise
+        self._remembered = book
         start = 0
         for asked in taken:
             end = start + len(asked.requests)
@@ -193,11 +194,10 @@ class PosterActor(Actor[None]):
 
     async def _post(
         self, conn: WriteConnection, requests: Sequence[PostingRequest]
-    ) -> list[Result]:
+    ) -> tuple[list[Result], BookState | None]:
         """One batch, on the annex."""
         remembered, self._remembered = self._remembered, None
-        results, self._remembered = await posting.post_on(conn, self._book, requests, remembered)
-        return results
+        return await posting.post_on(conn, self._book, requests, remembered)
 
 
 def transfers_of(requests: Sequence[PostingRequest]) -> int:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
+from app.domain.money import EXPONENTS
 from app.ledger.book import (
     AccountKey,
     AccountState,
@@ -28,7 +29,7 @@ from app.ledger.book import (
     StoredPosting,
     StoredTransfer,
 )
-from app.ledger.chart import Chart, Pattern
+from app.ledger.chart import Chart, Pattern, is_path
 from app.ledger.codes import LedgerCode
 from app.ledger.conversion import LIQUIDITY, SPREAD
 from app.ledger.limits import (
@@ -263,7 +264,10 @@ async def _read_accounts(
     conn: WriteConnection, state: BookState, keys: set[AccountKey], ids: set[int]
 ) -> None:
     """Learn how those of these accounts stand that nothing is known of."""
-    wanted = [key for key in keys if not state.knows(key)]
+    # What is no path, or no currency, is no account's; not every text can be asked for.
+    wanted = [
+        key for key in keys if not state.knows(key) and is_path(key[0]) and key[1] in EXPONENTS
+    ]
     if wanted:
         paths, currencies = zip(*wanted, strict=True)
         for row in await conn.fetch(_SQL.accounts_by_key, state.id, paths, currencies):

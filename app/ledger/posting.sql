@@ -218,7 +218,12 @@ from
     ) as c;
 
 -- name: books_due
--- Books with holds whose time is over.
-select distinct book from hold
-where expires_at <= clock_timestamp()
+-- Books with holds whose time is over, of those that take their end.
+select distinct h.book
+from hold as h
+inner join book as b on h.book = b.id
+where
+    h.expires_at <= clock_timestamp()
+    and b.mode = 'live'
+    and b.locked_before <= clock_timestamp()
 limit $1;

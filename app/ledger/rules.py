@@ -72,11 +72,13 @@ class Batch:
         self._terms = terms
         self._accepted: dict[str, tuple[bytes, Posted]] = {}
         self._planner = Planner(book, facts, terms)
-        if terms.mode is Mode.LIVE and book.mode is Mode.LIVE:
+        if terms.mode is book.mode is Mode.LIVE and not self._is_locked(facts.now):
             self._expire()
 
     def decide(self, request: PostingRequest) -> Result:
         """What comes of a posting, after those decided before it."""
+        if not self._terms.trusted and request.key.startswith(RESERVED_KEYS):
+            return PostingRefused(LedgerCode.KEY_RESERVED)
         asked = request_hash(request)
         answer = self._recognise(request, asked) or self._refuse_whole(request)
         if answer is not None:
@@ -116,19 +118,20 @@ class Batch:
     def _refuse_whole(self, request: PostingRequest) -> PostingRefused | None:
         """Why nothing that this posting says could be taken."""
         book, terms, effective_at = self._book, self._terms, request.effective_at
-        if not terms.trusted and request.key.startswith(RESERVED_KEYS):
-            return PostingRefused(LedgerCode.KEY_RESERVED)
         if book.mode is not terms.mode:
             return PostingRefused(_OTHER_MODE[book.mode])
         if effective_at is not None and effective_at > self._facts.now:
             return PostingRefused(LedgerCode.EFFECTIVE_IN_FUTURE)
-        if book.locked_before is not None:
-            takes_effect = effective_at if effective_at is not None else self._facts.now
-            if takes_effect < book.locked_before:
-                return PostingRefused(LedgerCode.PERIOD_LOCKED)
+        if self._is_locked(effective_at if effective_at is not None else self._facts.now):
+            return PostingRefused(LedgerCode.PERIOD_LOCKED)
         if request.reverses is None and not request.transfers:
             return PostingRefused(LedgerCode.POSTING_EMPTY)
         return None
+
+    def _is_locked(self, takes_effect: datetime) -> bool:
+        """Whether that moment lies in a locked period; now does where the clock was set back."""
+        locked_before = self._book.locked_before
+        return locked_before is not None and takes_effect < locked_before
 
     # Applying ------------------------------------------------------------------------------------
 
