@@ -77,6 +77,10 @@ bench-actors: $(READY) ## Measure actors beside bare trio, as ratios; ARGS=--qui
 bench-fanout: $(READY) ## Measure the full server beside a bound in C; ARGS=--quick takes two minutes
 	@$(BIN)/python -m bench.fanout $(ARGS)
 
+.PHONY: bench-ledger
+bench-ledger: $(READY) ## Measure the ledger beside PostgreSQL by itself; ARGS=--quick takes two minutes
+	@$(BIN)/python -m bench.ledger $(ARGS)
+
 .PHONY: bench-annex
 bench-annex: $(READY) ## Measure what crossing to the annex costs, as ratios
 	@$(BIN)/python -m bench.annex
