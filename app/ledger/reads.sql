@@ -229,7 +229,16 @@ select
     line.balance_after,
     line.pending_after,
     p.recorded_at,
-    coalesce(p.effective_at, p.recorded_at) as effective_at
+    p.effective_at
 from line
-inner join posting as p on p.book = $2 and line.posting = p.number
+inner join lateral (
+    -- One by one, since a page has few lines, however few postings there are to choose from.
+    select
+        posting.key,
+        posting.recorded_at,
+        coalesce(posting.effective_at, posting.recorded_at) as effective_at
+    from posting
+    where posting.book = $2 and posting.number = line.posting
+    limit 1
+) as p on true
 order by line.posting, line.leg;
