@@ -30,6 +30,12 @@ async def is_book_of_line(conn: ReadConnection, book: str, line: str) -> bool:
     return found
 
 
+async def head(conn: ReadConnection, book: str) -> int:
+    """The number of the last posting of a book that is there."""
+    number: int = await conn.fetchval(_SQL.head, book)
+    return number
+
+
 async def find_point(conn: ReadConnection, book: str, as_of: AsOf) -> Point | None:
     """The place of a moment in a book's order; None where there is no such book."""
     head = _LAST_NUMBER if as_of.head is None else as_of.head

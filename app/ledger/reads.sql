@@ -7,6 +7,11 @@ select exists (
     where b.id = $1 and b.line = $2
 );
 
+-- name: head
+-- The number of a book's last posting.
+select head from book
+where id = $1;
+
 -- name: point
 -- A moment as a place in a book's order, as it was when $3 was its last posting; no row where there
 -- is no such book.

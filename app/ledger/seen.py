@@ -11,7 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.domain.cursor import Cursor
-from app.ledger.model import NORMAL, Account, Kind, Phase, Side, TransferName
+from app.domain.page import Paged
+from app.ledger.model import NORMAL, Account, Kind, Phase, Side, StoredEntry, TransferName
 
 
 class Clock(StrEnum):
@@ -170,6 +171,17 @@ class Statement:
     next: str | None
     head: int
     cursor: Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Entries(Paged[StoredEntry]):
+    """A page of an account's entries, oldest first.
+
+    Attributes:
+        head: the number of the book's last posting.
+    """
+
+    head: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from app.events import store as events
 from app.identity.model import Identity, Role
 from app.ledger import reads, store
 from app.ledger.accounts import NO_BOOK
-from app.ledger.model import NO_ACCOUNT, Account, StoredEntry, TransferName, Violation
+from app.ledger.model import NO_ACCOUNT, Account, TransferName, Violation
 from app.ledger.request import read_pending_name
 from app.ledger.seen import (
     AsOf,
+    Entries,
     Period,
     Point,
     Standings,
@@ -33,10 +34,11 @@ _BEFORE_ALL: Final = (0, 0)
 
 @dataclass(frozen=True, slots=True)
 class AccountSeen:
-    """An account, and the log's head in the snapshot it was read from."""
+    """An account, and the log's head and its book's in the snapshot it was read from."""
 
     account: Account
     cursor: Cursor
+    head: int
 
 
 class Ledger:
@@ -58,9 +60,7 @@ class Ledger:
         """One account; what `identity` may not see is not found."""
         return await self._database.read(_account, identity, account)
 
-    async def entries(
-        self, identity: Identity, account: int, page: Page
-    ) -> Paged[StoredEntry] | Refusal:
+    async def entries(self, identity: Identity, account: int, page: Page) -> Entries | Refusal:
         """An account's entries, oldest first; `page.after` is a transfer's name, such as `41.0`."""
         after = read_pending_name(page.after) if page.after else _BEFORE_ALL
         if after is None:
@@ -135,18 +135,19 @@ async def _account(conn: ReadConnection, identity: Identity, number: int) -> Acc
     account = await store.account_of_line(conn, identity.line, number) if known else None
     if account is None or not _may_see(identity, account):
         return NO_ACCOUNT
-    return AccountSeen(account, cursor)
+    return AccountSeen(account, cursor, await reads.head(conn, account.book))
 
 
 async def _entries(
     conn: ReadConnection, identity: Identity, start: tuple[int, tuple[int, int]], page: Page
-) -> Paged[StoredEntry] | Refusal:
+) -> Entries | Refusal:
     number, after = start
     seen = await _account(conn, identity, number)
     if isinstance(seen, Refusal):
         return seen
     found = await store.entries_of_account(conn, number, after, page.rows)
-    return page.cut(found, lambda each: TransferName(each.posting, each.leg), seen.cursor)
+    cut = page.cut(found, lambda each: TransferName(each.posting, each.leg), seen.cursor)
+    return Entries(cut.items, cut.next, cut.cursor, seen.head)
 
 
 async def _standing(

@@ -9,6 +9,7 @@ from app.domain.money import Money
 from app.domain.page import Page, Paged
 from app.identity.model import Identity, Scope
 from app.ledger.model import Account, Side, StoredEntry
+from app.ledger.seen import Entries
 from app.ledger.service import AccountSeen, Ledger
 from app.payments.memory_gateway import MemoryGateway
 from app.storage import Database
@@ -83,8 +84,10 @@ async def test_who_sees_what(ledger: Ledger, identity: Identity, paths: set[str]
         seen = await ledger.account(identity, account.id)
         page = await ledger.entries(identity, account.id, Page())
         if account.path in paths:
-            assert seen == AccountSeen(account, everything.cursor)
-            assert isinstance(page, Paged)
+            assert seen == AccountSeen(account, everything.cursor, 3)
+            assert isinstance(page, Entries)
+            assert page.head == 3
+            assert {entry.account for entry in page.items} == {account.id}
         else:
             assert (refused(seen).code, refused(page).code) == (Code.NOT_FOUND, Code.NOT_FOUND)
 
