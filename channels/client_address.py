@@ -36,8 +36,8 @@ def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str
         forwarded: the `X-Forwarded-For` of its request; empty if there is none.
         trusted: the proxies that are believed.
     """
-    address = _read(peer)
-    if not trusted or address is None or not _is_among(address, trusted):
+    address = _read(peer) if trusted else None
+    if address is None or not _is_among(address, trusted):
         return peer
     for said in reversed(forwarded.split(",")):
         before = _read(said)
@@ -51,6 +51,8 @@ def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str
 
 def group_of(address: str) -> str:
     """Those who count as one with this address: of IPv6 the /64, else the address itself."""
+    if ":" not in address:
+        return address
     read = _read(address)
     if isinstance(read, IPv6Address):
         return str(ip_network((read, _IPV6_PREFIX), strict=False))

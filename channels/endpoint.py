@@ -243,7 +243,7 @@ class Endpoint:
     ) -> Session | None:
         """Shake hands. None if the client was refused, or was too slow, or left."""
         with (
-            trio.move_on_after(self._limits.handshake_s),
+            trio.CancelScope(relative_deadline=self._limits.handshake_s),
             suppress(trio.BrokenResourceError, trio.ClosedResourceError),
         ):
             head, rest = await _read_head(stream, head)

@@ -265,7 +265,7 @@ class ChannelHost(Actor[HostMessage]):
         if self.reason is not None:  # abandoned before it began
             self.stop()
             return
-        with trio.move_on_after(self._client.limits.join_s) as self._join_scope:
+        with trio.CancelScope(relative_deadline=self._client.limits.join_s) as self._join_scope:
             events = self._channel.intercepts
             await self._seat.take(Interception(events, self.intercept) if events else None)
             self._recheck_due = False  # it is the present identity that is asked about

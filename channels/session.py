@@ -94,7 +94,7 @@ class Opening:
         assert isinstance(upgrade, Upgrade), "who asks for something sent a request"
         form = websocket_form(asked.serializer)
         connection = Connection(assigns, form, wire.outbox, nursery, self._around, self._life)
-        await stream.send_all(accept_answer(upgrade.key, asked.subprotocol))
+        await wire.accept(accept_answer(upgrade.key, asked.subprotocol))
         return Session(connection, wire, nursery)
 
     def leave(self) -> None:

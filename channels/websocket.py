@@ -179,6 +179,23 @@ class Wire:
 
     # Writing.
 
+    async def accept(self, answer: bytes) -> None:
+        """Write the answer to the handshake, before anything else. A socket takes it at once.
+
+        Raises:
+            trio.BrokenResourceError: the client did not wait for it.
+        """
+        sent = 0
+        if self._socket is not None:
+            try:
+                sent = self._socket.send(answer)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                raise trio.BrokenResourceError from error
+        if sent < len(answer):
+            await self._stream.send_all(answer[sent:])
+
     async def write(self, frame: bytes | bytearray | memoryview) -> None:
         """Write a frame, after what waits in the outbox. Nothing is written behind a close frame.
 

@@ -24,7 +24,7 @@ async def read_head(receive: Receive, begun: bytes = b"") -> bytes:
         What was read, which may go on beyond the head.
     """
     read = bytearray(begun)
-    while not _is_settled(read):
+    while not is_settled(read):
         data = await receive(HEAD_BYTES_MAX)
         if not data:
             break
@@ -58,7 +58,7 @@ def path_of(read: bytes) -> str:
     return match[1].decode("latin-1") if match else ""
 
 
-def _is_settled(read: bytearray) -> bool:
+def is_settled(read: bytes | bytearray) -> bool:
     """Whether reading on would tell nothing more. No method begins with a control character."""
     if not read:
         return False

@@ -35,7 +35,7 @@ from actors import (
 )
 from app.domain.errors import Code, Refusal
 from app.http.farewell import part_with
-from app.http.head import is_too_long, is_websocket_upgrade, path_of, read_head
+from app.http.head import is_settled, is_too_long, is_websocket_upgrade, path_of, read_head
 from app.http.hypercorn_server import HttpServer
 from app.http.message import Response
 from app.http.problem import problem
@@ -237,16 +237,17 @@ class Listener:
             await self._endpoint.serve(stream, head, life)
 
     async def _first_head(self, stream: trio.SocketStream) -> bytes:
-        head: bytes | None = None
-        with trio.move_on_after(HEAD_S):
-            head = await read_head(stream.receive_some)
-        if head is None:
-            await self._turn_away(stream, _TOO_SLOW)
-        elif is_too_long(head):
+        head = _arrived(stream.socket)
+        if not is_settled(head):
+            with trio.CancelScope(relative_deadline=HEAD_S) as scope:
+                head = await read_head(stream.receive_some, head)
+            if scope.cancelled_caught:
+                await self._turn_away(stream, _TOO_SLOW)
+                return b""
+        if is_too_long(head):
             await self._turn_away(stream, _TOO_LONG)
-        else:
-            return head
-        return b""
+            return b""
+        return head
 
     async def _turn_away(self, stream: trio.SocketStream, response: Response) -> None:
         self._turned_away += 1
@@ -274,6 +275,14 @@ def _listening(bind: Bind) -> trio.socket.SocketType:
         why = "it is in use; AGIO_PORT names another" if in_use else error.strerror
         raise StartupError(f"cannot listen on {bind.host} port {bind.port}: {why}") from error
     return trio.socket.from_stdlib_socket(raw)
+
+
+def _arrived(connection: trio.socket.SocketType) -> bytes:
+    """What is there of a head without waiting: nearly always all of it, for clients speak first."""
+    try:
+        return os.read(connection.fileno(), HEAD_BYTES_MAX)
+    except OSError:  # nothing yet; or it is gone, as whoever waits will see
+        return b""
 
 
 def _send_at_once(connection: trio.socket.SocketType, data: bytes) -> None:

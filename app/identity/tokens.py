@@ -69,7 +69,7 @@ class Tokens:
             raise ValueError(f"a token secret has at least {SECRET_BYTES_MIN} bytes")
         self._key = key
         self._now = now
-        self._known: dict[bytes, Mapping[str, Any]] = {}  # by the hash of the token
+        self._known: dict[bytes, Identity] = {}  # by the hash of the token
 
     def __repr__(self) -> str:
         return f"<Tokens {ALGORITHM} {TYPE}>"
@@ -106,32 +106,32 @@ class Tokens:
 
     def verify(self, token: str) -> Identity | Refusal:
         """The identity that `token` proves, or the refusal `unauthorized`."""
-        claims = self._known_claims(token)
-        identity = None if claims is None else _identity(claims, int(self._now()))
-        if identity is None:
+        identity, now = self._known_identity(token), self._now()
+        if identity is None or identity.issued_at > now + LEEWAY_SECONDS:
             return _INVALID
-        if identity.has_expired(self._now()):
+        if identity.has_expired(now):
             return EXPIRED
         return identity
 
-    def _known_claims(self, token: str) -> Mapping[str, Any] | None:
-        """As `_signed_claims`, remembered: clients that come back show what they showed before."""
+    def _known_identity(self, token: str) -> Identity | None:
+        """Whom a token names, whatever the time is. Remembered, since clients come back with it."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             return None
         digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
-        claims = self._known.get(digest)
-        if claims is None:
+        identity = self._known.get(digest)
+        if identity is None:
             claims = self._signed_claims(token)
-            if claims is not None:
+            identity = None if claims is None else _identity(claims)
+            if identity is not None:
                 if len(self._known) >= TOKENS_KNOWN_MAX:
                     del self._known[next(iter(self._known))]
-                self._known[digest] = claims
-        return claims
+                self._known[digest] = identity
+        return identity
 
     def _signed_claims(self, token: str) -> Mapping[str, Any] | None:
         """The claims, once the shape, the header and the signature are ours; else None.
 
-        Times are left to `_identity`, which reads them on our clock and stricter.
+        Times are left to `_identity` and to `verify`, which read them on our clock and stricter.
         """
         if not _COMPACT.fullmatch(token):
             return None
@@ -181,13 +181,13 @@ def issued_at(session: object) -> int | None:
     return int.from_bytes(urlsafe_b64decode(session)[:_MOMENT_BYTES], "big")
 
 
-def _identity(claims: Mapping[str, Any], now: int) -> Identity | None:
+def _identity(claims: Mapping[str, Any]) -> Identity | None:
     """The identity in these claims, where each is of its type and none outlives our bound."""
     person, line, session, expires = (claims[name] for name in ("sub", "line", "jti", "exp"))
     issued = issued_at(session)
     if not (is_person(person) and is_id(line)) or issued is None or type(expires) is not int:
         return None
-    if issued > now + LEEWAY_SECONDS or not issued < expires <= issued + TTL_SECONDS_MAX:
+    if not issued < expires <= issued + TTL_SECONDS_MAX:
         return None
     role = claims["role"]
     if not isinstance(role, str) or role not in set(Role):
