@@ -72,7 +72,8 @@ class Child(Lifeline):
         self.error: Exception | None = None
         self.escalation: BaseException | None = None
         self._ended_at = inf  # on the trio clock
-        self._scope = trio.CancelScope()
+        # Made with its deadline: to move it costs as much as to make the scope.
+        self._scope = trio.CancelScope(deadline=trio.current_time() + spec.start_s)
         self._tell = tell
 
     @property
@@ -118,7 +119,6 @@ class Child(Lifeline):
         try:
             with self._scope:
                 if not self.stopping:  # asked to end before it began
-                    self._scope.deadline = trio.current_time() + self.spec.start_s
                     await self.spec.start(self)
         except Exception as crash:  # noqa: BLE001 - whatever it is, the supervisor decides
             self.error = crash
@@ -139,7 +139,7 @@ class Child(Lifeline):
     def ready(self, value: object = None) -> None:
         """Say that the start is over and the next child may start. Once."""
         super().ready(value)
-        if not self.stopping:
+        if not self.stopping and self._scope.deadline != inf:
             self._scope.deadline = inf
         self._emit("actor.started")
         self._tell(self)

@@ -25,6 +25,7 @@ from typing import Final, Protocol
 import trio
 
 from actors import (
+    INFINITE,
     ActorDown,
     ChildSpec,
     DynamicSupervisor,
@@ -203,6 +204,7 @@ class Listener:
             start=partial(self._serve, stream),
             restart=Restart.TEMPORARY,
             shutdown_s=0,  # its time to end was the listener's drain
+            start_s=INFINITE,  # it is ready at once
         )
         try:
             self._connections.start_child_nowait(spec)
