@@ -144,8 +144,8 @@ class Session:
     async def _converse(self) -> None:
         """Deal with what is no plain message until the peer, the clock or a verdict ends it."""
         connection, wire = self.connection, self._wire
+        connection.scope.relative_deadline = connection.limits.idle_s
         with connection.scope as scope:
-            scope.deadline = trio.current_time() + connection.limits.idle_s
             wire.idle_scope = scope
             try:
                 while connection.verdict is None:
