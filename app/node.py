@@ -37,12 +37,14 @@ from app.http.table import LOCAL_ROUTES, ROUTES
 from app.identity.callers import Callers
 from app.identity.revocations import Revocations
 from app.identity.tokens import Tokens
+from app.ledger.feed import AccountFeed
 from app.ledger.poster import Expiries, Posters
 from app.ledger.sealer import Sealer
 from app.ledger.service import Ledger
 from app.limits import CHECKOUTS_MAX, CONNECTIONS_MAX
 from app.payments.test_gateway import TestGateway
 from app.sales.service import Sales
+from app.socket.account_channel import AccountChannel
 from app.socket.audience import Audience
 from app.socket.bench_channel import BenchChannel
 from app.socket.chat_channel import HISTORY as CHAT_HISTORY
@@ -60,6 +62,7 @@ from app.workers.berth import Berth
 from app.workers.siblings import Siblings
 from channels.broker import Broker, MemoryBroker
 from channels.broker_redis import RedisBroker
+from channels.delivery import DISCONNECT
 from channels.endpoint import Endpoint
 from channels.history import MemoryHistory
 from channels.hub import Hub
@@ -190,7 +193,8 @@ class Node:
             emit=self._emit,
         )
         self._sales = Sales(self._database)
-        self._posters = Posters(self._database)
+        self._accounts = AccountFeed(self._database, self._broker, self._hub)
+        self._posters = Posters(self._database, self._accounts.posted)
         self._expiries = Expiries(self._database, self._posters)
         self._sealer = Sealer(self._database)
         self._readiness = Readiness({"database": self._look}, self._emit)
@@ -252,6 +256,7 @@ class Node:
         patient = [
             ChildSpec("feed", self._feed.run, backoff=_AGAIN),
             ChildSpec("relay", self._relay.run, backoff=_AGAIN),
+            ChildSpec("accounts", self._accounts.run, backoff=_AGAIN),
             ChildSpec("revocations", self._revocations.run, backoff=_AGAIN),
             ChildSpec("expiries", self._expiries.run, backoff=_AGAIN),
             ChildSpec("sealer", self._sealer.run, backoff=_AGAIN),
@@ -278,6 +283,7 @@ class Node:
         routes: list[RouteLike] = [
             ("sale:*", self._sale_channel),
             Route("chat:*", lambda: ChatChannel(self._sales), history=CHAT_HISTORY),
+            Route("account:*", lambda: AccountChannel(self._accounts), delivery=DISCONNECT),
         ]
         if self._settings.bench_rooms:
             routes.append(("bench:*", BenchChannel))
@@ -363,6 +369,7 @@ class Node:
         watch("feed", self._feed.statistics, counters=_FEED_COUNTERS)
         watch("relay", self._relay.statistics, counters=("published",))
         watch("sealer", self._sealer.statistics, counters=("seals", "postings"))
+        watch("accounts", self._accounts.statistics, counters=("looked", "told"))
         watch("listener", self._listener.statistics, counters=_LISTENER_COUNTERS)
         watch("transactions", self._transactions.actors.statistics, counters=_VIRTUAL_COUNTERS)
         watch("checkouts", self._checkouts.statistics, counters=_CHILDREN_COUNTERS)

@@ -5,9 +5,10 @@ from typing import Final
 import msgspec
 
 from app.domain.errors import Code
+from app.domain.moments import moment
 from app.domain.page import Page, number_of
 from app.http.message import Request, Response
-from app.http.reply import granted, moment, read_query, reply
+from app.http.reply import granted, read_query, reply
 from app.http.router import Operation, Route
 from app.http.schemas import (
     AccountAnswer,

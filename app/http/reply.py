@@ -1,6 +1,5 @@
 """What the handlers of REST v1 share: answers as JSON, and reads that wait for a cursor."""
 
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -48,8 +47,3 @@ async def read_query(services: Services, request: Request, kind: type[Q]) -> Q:
     if query.min_cursor is not None:
         granted(await services.log.reach(query.min_cursor, REACH_S))
     return query
-
-
-def moment(when: datetime) -> str:
-    """RFC 3339 in UTC, to the microsecond."""
-    return when.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

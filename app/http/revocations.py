@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from app.domain.errors import Code
+from app.domain.moments import moment
 from app.http.decode import decode_body, decode_query
 from app.http.message import Request, Response
-from app.http.reply import granted, moment, reply
+from app.http.reply import granted, reply
 from app.http.router import Operation, Route
 from app.http.schemas import NoQuery
 from app.http.schemas_sockets import NewRevocation, RevocationAnswer

@@ -5,10 +5,11 @@ from typing import Final
 import msgspec
 
 from app.domain.errors import Code, Refusal
+from app.domain.moments import moment
 from app.domain.page import Page
 from app.http.decode import decode_body, decode_query
 from app.http.message import RefusedError, Request, Response
-from app.http.reply import granted, moment, read_query, reply
+from app.http.reply import granted, read_query, reply
 from app.http.router import Operation, Route
 from app.http.schemas import (
     Amount,

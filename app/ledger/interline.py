@@ -31,6 +31,7 @@ from app.ledger.interline_request import (
 from app.ledger.limits import INTERLINE_AT_ONCE_MAX, INTERLINE_WAITING_MAX, POST_S
 from app.ledger.model import Accepted, PostingRefused, Result
 from app.ledger.plan import Terms
+from app.ledger.poster import OnPosted
 from app.ledger.rules import Batch
 from app.storage import Database, StorageDown, WriteConnection
 
@@ -44,8 +45,15 @@ _ORDER: Final = list(LedgerCode)
 class Interline:
     """Posts between books, for whoever may post to both."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, posted: OnPosted = lambda _: None) -> None:
+        """Nothing is under way.
+
+        Args:
+            database: where the books are.
+            posted: called with the id of each book that was posted to.
+        """
         self._database = database
+        self._posted = posted
         self._turns = trio.CapacityLimiter(INTERLINE_AT_ONCE_MAX)
 
     async def post(self, asked: InterlineRequest) -> InterlinePosted | InterlineRefused | Refusal:
@@ -63,9 +71,13 @@ class Interline:
         with trio.move_on_after(POST_S):
             async with self._turns:
                 try:
-                    return await self._database.write(post_between, asked)
+                    result = await self._database.write(post_between, asked)
                 except StorageDown:
                     return _UNKNOWN
+            if isinstance(result, InterlinePosted):
+                self._posted(result.debit.book)
+                self._posted(result.credit.book)
+            return result
         return _UNKNOWN
 
 

@@ -75,3 +75,25 @@ SEALS_A_TURN: Final = 100
 
 # Seals that one block of a verification follows: some 200 ms, and no snapshot is held for longer.
 SEALS_A_READ: Final = 10
+
+# Watching accounts --------------------------------------------------------------------------------
+
+# Entries that a client which comes back is given one by one: some 700 bytes each, a third of what
+# may wait for it. Beyond this a snapshot is smaller and sooner.
+ACCOUNT_REPLAY_MAX: Final = 500
+
+# Accounts that somebody on one node watches: half a kilobyte each, and a few microseconds of the
+# database whenever their book has moved.
+ACCOUNTS_WATCHED_MAX: Final = 20_000
+
+# Accounts that are looked at in one read, and entries of each: a few milliseconds as a rule, at
+# most some 100.
+TAILS_A_READ: Final = 100
+TAIL_ENTRIES_A_READ: Final = 200
+
+# Seconds between a node's own looks at the books that are watched: what a lost message costs.
+BOOKS_LOOK_S: Final = 1.0
+
+# Seconds between two looks, and between two times of telling other nodes that a book moved: what
+# was posted meanwhile is read, and told, together.
+BOOKS_REST_S: Final = 0.01

@@ -19,8 +19,8 @@ of their postings. They ask again under the same keys, of the next life; a key i
 """
 
 from collections import deque
-from collections.abc import Sequence
-from typing import ClassVar, Final
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Final, TypeAlias
 
 import trio
 
@@ -50,6 +50,9 @@ from app.ledger.limits import (
 from app.ledger.model import Result
 from app.ledger.request import PostingRequest
 from app.storage import Database, WriteConnection
+
+OnPosted: TypeAlias = Callable[[str], None]
+"""Called on the trio loop with a book's id; must neither block nor raise."""
 
 _BUSY: Final = Refusal(Code.BUSY)
 _UNKNOWN: Final = Refusal(
@@ -139,7 +142,7 @@ class Desk:
 class PosterActor(Actor[None]):
     """Posts what lies on the desk for one book, a batch at a time; its message is a wake-up."""
 
-    __slots__ = ("_book", "_database", "_desk", "_done", "_remembered")
+    __slots__ = ("_book", "_database", "_desk", "_done", "_posted", "_remembered")
 
     capacity: ClassVar[int] = 1
     overflow: ClassVar[Overflow] = Overflow.DROP_NEWEST  # one wake-up is as good as two
@@ -147,10 +150,11 @@ class PosterActor(Actor[None]):
     attempts: ClassVar[int] = 1  # callers ask again themselves: theirs is the key
     runs_tasks: ClassVar[bool] = True
 
-    def __init__(self, database: Database, book: str, desk: Desk) -> None:
+    def __init__(self, database: Database, book: str, desk: Desk, posted: OnPosted) -> None:
         self._database = database
         self._book = book
         self._desk = desk
+        self._posted = posted
         self._done: trio.Event | None = None  # of the work under way
         self._remembered: BookState | None = None
 
@@ -186,6 +190,7 @@ class PosterActor(Actor[None]):
                 asked.answer(None)
             raise
         self._remembered = book
+        self._posted(self._book)
         start = 0
         for asked in taken:
             end = start + len(asked.requests)
@@ -212,11 +217,17 @@ class Posters:
         actors: one for each book that is posted to; a part of the tree.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, posted: OnPosted = lambda _: None) -> None:
+        """Posters not running yet.
+
+        Args:
+            database: where the books are.
+            posted: called with a book's id each time a batch was committed to it.
+        """
         lives = Lives(idle_s=POSTER_IDLE_S, max_live=POSTERS_MAX, restart=Restart.TEMPORARY)
         self._desk = desk = Desk()
         self.actors = VirtualActors(
-            "posters", PosterActor, lambda book: PosterActor(database, book, desk), lives
+            "posters", PosterActor, lambda book: PosterActor(database, book, desk, posted), lives
         )
 
     async def post(self, book: str, requests: Sequence[PostingRequest]) -> list[Result] | Refusal:

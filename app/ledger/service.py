@@ -133,7 +133,7 @@ async def _account(conn: ReadConnection, identity: Identity, number: int) -> Acc
     cursor = await events.head(conn)
     known = 0 < number <= store.ID_MAX
     account = await store.account_of_line(conn, identity.line, number) if known else None
-    if account is None or not _may_see(identity, account):
+    if account is None or not may_see(identity, account):
         return NO_ACCOUNT
     return AccountSeen(account, cursor, await reads.head(conn, account.book))
 
@@ -230,7 +230,7 @@ def _read_place(spelled: str) -> tuple[int, str, str] | None:
     return None
 
 
-def _may_see(identity: Identity, account: Account) -> bool:
+def may_see(identity: Identity, account: Account) -> bool:
     """Sellers see their own accounts, those who may read the ledger all of their line."""
     own = identity.role is Role.SELLER and account.owner == identity.person
     return identity.reads_ledger or own

@@ -60,7 +60,8 @@ class Part:
 SOCKET = frozenset({"socket"})
 BOTH = frozenset({"http", "socket"})
 
-LOG = "events/feed events/relay events/revocations events/expiries events/sealer"
+LOG = """events/feed events/relay events/accounts events/revocations events/expiries
+    events/sealer"""
 SERVICE = f"""node/service service/broker service/hub service/reader service/viewers
     service/histories service/events {LOG} service/posters service/transactions service/recovery
     service/checkouts service/connections service/longpoll longpoll/sessions longpoll/relayed
@@ -83,6 +84,7 @@ PARTS = [
     Part("service/events", f"service/events {LOG}"),
     Part("service/events/feed", "events/feed"),
     Part("service/events/relay", "events/relay"),
+    Part("service/events/accounts", "events/accounts"),
     Part("service/events/revocations", "events/revocations"),
     Part("service/events/expiries", "events/expiries"),
     Part("service/events/sealer", "events/sealer"),

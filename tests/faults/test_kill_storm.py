@@ -44,6 +44,7 @@ PARTS: Final = (
     "service/events",
     "service/events/feed",
     "service/events/relay",
+    "service/events/accounts",
     "service/events/revocations",
     "service/transactions",
     "service/transactions/*",
