@@ -1,15 +1,21 @@
 -- The statements of posting. A book's row is locked first, before anything of the book is read, and
 -- held until the block ends; books in the order of their ids. What other blocks lock after it: the
 -- event log's head.
+--
+-- What a batch names is looked up row by row, by a unique index each. A statement is planned once for
+-- all batches to come, perhaps while the tables are all but empty, when reading all of a table looks
+-- cheap: so it is made to look dear, and no row is looked for by a part of an index.
 
 -- name: lock_books
--- These books, locked in the order of their ids.
+-- These books, locked in the order of their ids. Plans for the rest of the block read no whole table.
 select
     id,
     mode,
     head,
     revision,
-    nullif(locked_before, '-infinity') as locked_before
+    nullif(locked_before, '-infinity') as locked_before,
+    set_config('enable_seqscan', 'off', true) as whole_tables,
+    set_config('enable_bitmapscan', 'off', true) as bitmaps
 from book
 where id = any($1::text[])
 order by id
@@ -36,8 +42,15 @@ with moment as (
 
 select
     moment.now,
-    array(select p.number from posting as p where p.book = $1 and p.key = any($2::text[]))
-        as numbers,
+    array(
+        select p.number
+        from unnest($2::text[]) as wanted (key)
+        cross join lateral (
+            select posting.number from posting
+            where posting.book = $1 and posting.key = wanted.key
+            limit 1
+        ) as p
+    ) as numbers,
     array(
         select h.posting || '.' || h.leg
         from hold as h
@@ -58,9 +71,17 @@ select
     p.reverses,
     p.pair_book is not null as paired,
     r.number as reversed_by
-from posting as p
-left join posting as r on p.book = r.book and p.number = r.reverses
-where p.book = $1 and p.number = any($2::bigint[]);
+from unnest($2::bigint[]) as wanted (number)
+cross join lateral (
+    select * from posting
+    where posting.book = $1 and posting.number = wanted.number
+    limit 1
+) as p
+left join lateral (
+    select posting.number from posting
+    where posting.book = $1 and posting.reverses = p.number
+    limit 1
+) as r on true;
 
 -- name: transfers
 -- The transfers of postings, in their order.
@@ -77,9 +98,13 @@ select
     pending_posting,
     pending_leg,
     expires_at
-from transfer
-where book = $1 and posting = any($2::bigint[])
-order by posting, leg;
+from unnest($2::bigint[]) as wanted (number)
+cross join lateral (
+    select * from transfer
+    where transfer.book = $1 and transfer.posting = wanted.number
+    order by transfer.leg
+) as t
+order by t.posting, t.leg;
 
 -- name: holds
 -- Pending transfers by their names, and what ended them.
@@ -93,10 +118,20 @@ select
     t.expires_at,
     e.phase::text as ended
 from unnest($2::bigint[], $3::smallint[]) as wanted (posting, leg)
-inner join transfer as t
-    on t.book = $1 and wanted.posting = t.posting and wanted.leg = t.leg and t.phase = 'pending'
-left join transfer as e
-    on e.book = $1 and t.posting = e.pending_posting and t.leg = e.pending_leg;
+cross join lateral (
+    select * from transfer
+    where
+        transfer.book = $1 and transfer.posting = wanted.posting and transfer.leg = wanted.leg
+        and transfer.phase = 'pending'
+    limit 1
+) as t
+left join lateral (
+    select transfer.phase from transfer
+    where
+        transfer.book = $1 and transfer.pending_posting = t.posting
+        and transfer.pending_leg = t.leg
+    limit 1
+) as e on true;
 
 -- name: quotes_used
 -- Of these quotes, those that were used.
@@ -107,13 +142,21 @@ where book = $1 and quote = any($2::text[]);
 -- Accounts of a book by their paths and currencies; no row for one that is not open.
 select a.*
 from unnest($2::text[], $3::text[]) as wanted (path, currency)
-inner join account_seen as a
-    on a.book = $1 and wanted.path = a.path and wanted.currency = a.currency;
+cross join lateral (
+    select * from account_seen as seen
+    where seen.book = $1 and seen.path = wanted.path and seen.currency = wanted.currency
+    limit 1
+) as a;
 
 -- name: accounts_by_id
 -- Accounts of a book by their ids.
-select * from account_seen
-where book = $1 and id = any($2::bigint[]);
+select a.*
+from unnest($2::bigint[]) as wanted (id)
+cross join lateral (
+    select * from account_seen as seen
+    where seen.book = $1 and seen.id = wanted.id
+    limit 1
+) as a;
 
 -- name: open_accounts
 -- Opens accounts, and gives their ids in the order in which they are named.
