@@ -1,4 +1,4 @@
--- Books to post in, and ways to spoil them.
+-- Books to post in, what is so in them, and what they came to.
 
 -- name: open_book
 -- A line with a book of the same name.
@@ -13,81 +13,52 @@ select line.id, line.id
 from line;
 
 -- name: open_account
--- An account that is there before its first posting: book, path, kind, floor, debits, credits.
-insert into account (book, path, kind, currency, owner, floor, debits, credits)
-values ($1, $2, $3, 'EUR', $7, $4, $5, $6);
+-- An account that is there before its first posting: book, path, currency, floor, ceiling.
+insert into account (book, path, kind, currency, floor, ceiling)
+select $1, $2, c.kind, $3, $4, $5
+from chart as c
+where c.book = $1 and $2 ~ c.matches;
 
--- name: accounts
--- What every account shows.
-select path, currency, debits, credits, version from account order by path, currency;
+-- name: add_pattern
+-- A kind of account more: book, pattern, kind, floor, ceiling.
+insert into chart (book, pattern, kind, floor, ceiling)
+values ($1, $2, $3, $4, $5);
 
--- name: counts
--- How many postings, transfers and entries there are.
-select
-    (select count(*) from posting) as postings,
-    (select count(*) from transfer) as transfers,
-    (select count(*) from entry) as entries;
+-- name: lock_period
+-- Nothing takes effect before now and so much.
+update book set locked_before = clock_timestamp() + $2::interval, revision = revision + 1
+where id = $1;
 
--- name: transfer_into_other_currency
--- The table's keys refuse it: an account of another currency.
-insert into transfer (posting, book, currency, debit_account, credit_account, amount)
-select p.id, p.book, 'JPY', t.debit_account, t.credit_account, 1
-from posting as p inner join transfer as t on p.id = t.posting;
+-- name: set_mode
+-- What the book takes from now on.
+update book set mode = $2, revision = revision + 1 where id = $1;
 
--- name: transfer_into_other_book
--- The table's keys refuse it: an account of another book.
-insert into transfer (posting, book, currency, debit_account, credit_account, amount)
-select p.id, p.book, t.currency, t.debit_account, a.id, 1
-from posting as p
-inner join transfer as t on p.id = t.posting
-inner join account as a on p.book <> a.book;
+-- name: close_account
+-- An account takes nothing any more.
+update account set closed_at = clock_timestamp()
+where book = $1 and path = $2 and currency = $3;
 
--- name: transfer_to_itself
--- The table's check refuses it.
-insert into transfer (posting, book, currency, debit_account, credit_account, amount)
-select t.posting, t.book, t.currency, t.debit_account, t.debit_account, 1 from transfer as t;
+-- name: account
+-- An account of a book.
+select * from account_seen where book = $1 and path = $2 and currency = $3;
 
--- name: transfer_nothing
--- The table's check refuses it.
-insert into transfer (posting, book, currency, debit_account, credit_account, amount)
-select t.posting, t.book, t.currency, t.debit_account, t.credit_account, 0 from transfer as t;
+-- name: switch_off
+-- Triggers and foreign keys say nothing until the block ends.
+select set_config('session_replication_role', 'replica', true);
 
--- name: sink_account
--- The table's check refuses it: a balance below its floor.
-update account set credits = credits + 1000000 where path = 'bank';
+-- name: move_posting_back
+-- Every posting was recorded earlier.
+update posting set recorded_at = recorded_at - $1::interval, effective_at = effective_at - $1::interval;
 
--- name: update_posting
--- Append-only.
-update posting set key = 'other';
+-- name: move_transfer_back
+-- Every hold expires earlier.
+update transfer set expires_at = expires_at - $1::interval;
 
--- name: delete_posting
--- Append-only.
-delete from posting;
+-- name: move_hold_back
+-- The same, in the index of those that are open.
+update hold set expires_at = expires_at - $1::interval;
 
--- name: truncate_posting
--- Append-only.
-truncate posting cascade;
-
--- name: update_transfer
--- Append-only.
-update transfer set amount = amount;
-
--- name: delete_transfer
--- Append-only.
-delete from transfer;
-
--- name: truncate_transfer
--- Append-only.
-truncate transfer cascade;
-
--- name: update_entry
--- Append-only.
-update entry set amount = amount;
-
--- name: delete_entry
--- Append-only.
-delete from entry;
-
--- name: truncate_entry
--- Append-only.
-truncate entry;
+-- name: move_book_back
+-- Every book was posted to, and locked, earlier.
+update book
+set recorded_at = recorded_at - $1::interval, locked_before = locked_before - $1::interval;
