@@ -37,6 +37,7 @@ from app.http.table import LOCAL_ROUTES, ROUTES
 from app.identity.callers import Callers
 from app.identity.revocations import Revocations
 from app.identity.tokens import Tokens
+from app.ledger.books import Books
 from app.ledger.feed import AccountFeed
 from app.ledger.poster import Expiries, Posters
 from app.ledger.sealer import Sealer
@@ -305,6 +306,7 @@ class Node:
             sales=self._sales,
             transactions=self._transactions,
             ledger=Ledger(self._database),
+            books=Books(self._database),
             posters=self._posters,
             log=EventLog(self._database, self._feed),
             longpoll=self._longpoll,

@@ -11,14 +11,15 @@ from typing import Any, Final
 import msgspec
 
 from app.docstrings import attributes_of, without_attributes
-from app.domain.errors import MEANINGS, Code
+from app.domain.errors import Code
 from app.domain.names import ID_PATTERN, TOPIC_PATTERN
 from app.http.message import JSON, NDJSON, Request, Response
 from app.http.operations import public
-from app.http.problem import PROBLEM, Problem
+from app.http.problem import PROBLEM, Problem, meaning_of
 from app.http.router import ANY_METHOD, TOPIC, Operation, Route, Success
 from app.http.schemas import ReadQuery
 from app.http.services import Services
+from app.ledger.codes import LedgerCode
 from app.limits import CHECKOUT_TEXT_MAX, ITEMS_MAX
 
 _REF: Final = "#/components/schemas/{name}"
@@ -55,7 +56,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     for route in table:
         if route.method != ANY_METHOD:  # which the document has no word for
             paths.setdefault(route.pattern, {})[route.method.lower()] = _operation(route)
-    return {
+    told = {
         "openapi": "3.1.0",
         "info": {
             "title": "Agio",
@@ -76,6 +77,9 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
             },
         },
     }
+    # A struct's default may be a tuple: only in JSON is it the array that it stands for.
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))
+    return plain
 
 
 def route_of_itself(routes: Sequence[Route]) -> Route:
@@ -90,9 +94,13 @@ def route_of_itself(routes: Sequence[Route]) -> Route:
     return route
 
 
-def codes_of(operation: Operation) -> list[Code]:
-    """Every code the operation may answer with, in the closed list's order."""
-    codes = {*_ANYWHERE, *operation.refusals}
+# Both closed lists, in their order. A code that is in both means the same in both.
+ALL_CODES: Final[Sequence[Code | LedgerCode]] = tuple(dict.fromkeys([*Code, *LedgerCode]))
+
+
+def codes_of(operation: Operation) -> list[Code | LedgerCode]:
+    """Every code the operation may answer with, in the closed lists' order."""
+    codes: set[Code | LedgerCode] = {*_ANYWHERE, *operation.refusals}
     if not operation.public:
         codes.add(Code.UNAUTHORIZED)
     if operation.scope is not None:
@@ -103,7 +111,7 @@ def codes_of(operation: Operation) -> list[Code]:
         codes.add(Code.UNSUPPORTED_MEDIA_TYPE)
     if _is_read(operation):
         codes.update(_READS)
-    return [code for code in Code if code in codes]
+    return [code for code in ALL_CODES if code in codes]
 
 
 def _is_read(operation: Operation) -> bool:
@@ -216,12 +224,12 @@ def _schema_of(way: Success) -> dict[str, Any]:
 
 
 def _refusals(operation: Operation) -> dict[str, Any]:
-    by_status: dict[int, list[Code]] = {}
+    by_status: dict[int, list[Code | LedgerCode]] = {}
     for code in codes_of(operation):
-        by_status.setdefault(MEANINGS[code].status, []).append(code)
+        by_status.setdefault(meaning_of(code).status, []).append(code)
     return {
         str(status): {
-            "description": " ".join(f"`{code}`: {MEANINGS[code].message}" for code in codes),
+            "description": " ".join(f"`{code}`: {meaning_of(code).message}" for code in codes),
             "content": {PROBLEM: {"schema": _schema(Problem)}},
         }
         | _headers([_HEADERS_OF_STATUS[status]] if status in _HEADERS_OF_STATUS else [])
@@ -267,6 +275,6 @@ def _table_of_codes() -> str:
     rows += [
         f"| `{code.value}` | {meaning.status} | {'yes' if meaning.retryable else 'no'} "
         f"| {meaning.message} |"
-        for code, meaning in MEANINGS.items()
+        for code, meaning in ((code, meaning_of(code)) for code in ALL_CODES)
     ]
     return "\n".join(rows)

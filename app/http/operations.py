@@ -5,19 +5,21 @@ from typing import Final
 
 import msgspec
 
-from app.domain.errors import MEANINGS, Code, Refusal
+from app.domain.errors import Code, Refusal
 from app.http.message import JSON, RefusedError, Request, Response
-from app.http.problem import problem
+from app.http.problem import meaning_of, problem
 from app.http.reply import reply
 from app.http.router import Operation, Route
 from app.http.schemas import CodeAnswer, IndexAnswer, LiveAnswer, ReadyAnswer
 from app.http.services import Services
+from app.ledger.codes import LedgerCode
 
 _LINKS: Final = {
     "openapi": "/openapi.json",
     "sales": "/v1/sales",
     "transactions": "/v1/transactions",
     "accounts": "/v1/accounts",
+    "books": "/v1/books",
     "socket": "/socket/websocket?vsn=2.0.0",
     "longpoll": "/socket/longpoll?vsn=2.0.0",
     "live": "/livez",
@@ -61,11 +63,11 @@ async def metrics(services: Services, _request: Request) -> Response:
 
 async def explain(_services: Services, request: Request) -> Response:
     """What a problem's code means: a problem document's `type` points here."""
-    try:
-        code = Code(request.params["code"])
-    except ValueError:
-        raise RefusedError(Refusal(Code.NOT_FOUND, "There is no such code.")) from None
-    return reply(CodeAnswer(code, *MEANINGS[code]))
+    name = request.params["code"]
+    found = next((code for code in (*Code, *LedgerCode) if code == name), None)
+    if found is None:
+        raise RefusedError(Refusal(Code.NOT_FOUND, "There is no such code."))
+    return reply(CodeAnswer(found, *meaning_of(found)))
 
 
 def public(

@@ -1,20 +1,52 @@
 """The one renderer of refusals for HTTP: RFC 9457 problem documents.
 
-A problem's `type` is a URI reference, `/problems/<code>`, and this server explains it there.
+A problem's `type` is a URI reference, `/problems/<code>`, and this server explains it there. The
+codes are those of `app.domain.errors` and, of postings, those of `app.ledger.codes`.
 """
 
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
-from app.domain.errors import MEANINGS, Code, Refusal
+from app.domain.errors import MEANINGS, Code, Meaning, Refusal
 from app.http.message import Response
+from app.ledger.codes import LEDGER_MEANINGS, LedgerCode
+from app.ledger.model import PostingRefused
 from app.limits import RETRY_AFTER_S
 
 PROBLEM: Final = "application/problem+json"
 
 _CHALLENGE: Final = ("WWW-Authenticate", 'Bearer realm="agio"')
+
+
+AnyCode = Annotated[
+    str,
+    msgspec.Meta(
+        description="One of a closed list.",
+        extra_json_schema={"enum": list(dict.fromkeys(map(str, [*Code, *LedgerCode])))},
+    ),
+]
+
+# These are in conflict with how things are: what stands in the way may be gone another time. All
+# others find something wrong with the posting itself.
+_CONFLICTS: Final = frozenset(
+    {
+        LedgerCode.BOOK_CLOSED,
+        LedgerCode.BOOK_IMPORTING,
+        LedgerCode.BOOK_NOT_IMPORTING,
+        LedgerCode.PERIOD_LOCKED,
+        LedgerCode.ALREADY_REVERSED,
+        LedgerCode.QUOTE_EXPIRED,
+        LedgerCode.QUOTE_USED,
+        LedgerCode.ACCOUNT_CLOSED,
+        LedgerCode.PENDING_ALREADY_POSTED,
+        LedgerCode.PENDING_ALREADY_VOIDED,
+        LedgerCode.PENDING_EXPIRED,
+        LedgerCode.BELOW_FLOOR,
+        LedgerCode.ABOVE_CEILING,
+    }
+)
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
@@ -24,19 +56,26 @@ class Problem(msgspec.Struct, omit_defaults=True):
     title: str
     status: int
     detail: str
-    code: Code
+    code: AnyCode
     message: str
     retryable: bool
     instance: str | None = None
+    leg: int | None = None
 
 
-def problem_type(code: Code) -> str:
-    """Where the code is explained."""
-    return f"/problems/{code.value}"
+def meaning_of(code: Code | LedgerCode) -> Meaning:
+    """What a code says."""
+    if isinstance(code, Code):
+        return MEANINGS[code]
+    message, retryable = LEDGER_MEANINGS[code]
+    if code is LedgerCode.BOOK_UNKNOWN:
+        return Meaning(message, retryable, HTTPStatus.NOT_FOUND)
+    status = HTTPStatus.CONFLICT if code in _CONFLICTS else HTTPStatus.UNPROCESSABLE_ENTITY
+    return Meaning(message, retryable, status)
 
 
 def problem(
-    refusal: Refusal, *, status: int | None = None, instance: str | None = None
+    refusal: Refusal | PostingRefused, *, status: int | None = None, instance: str | None = None
 ) -> Response:
     """The problem document of a refusal.
 
@@ -45,16 +84,18 @@ def problem(
         status: where HTTP has a more exact status than the code's own, such as 431.
         instance: what names this very occurrence, as the log has it.
     """
-    told = status or refusal.status
+    meaning = meaning_of(refusal.code)
+    told = status or meaning.status
     document = Problem(
-        type=problem_type(refusal.code),
-        title=MEANINGS[refusal.code].message,
+        type=f"/problems/{refusal.code}",
+        title=meaning.message,
         status=told,
         detail=refusal.message,
         code=refusal.code,
         message=refusal.message,
         retryable=refusal.retryable,
         instance=instance,
+        leg=refusal.leg if isinstance(refusal, PostingRefused) else None,
     )
     headers = [("Content-Type", PROBLEM)]
     if told == HTTPStatus.UNAUTHORIZED:

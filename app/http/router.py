@@ -23,6 +23,7 @@ from app.http.message import JSON, RefusedError, Request, Response
 from app.http.problem import problem
 from app.http.services import Services
 from app.identity.model import Scope
+from app.ledger.codes import LedgerCode
 from app.limits import BODY_BYTES_MAX, LARGE_BODIES_MAX
 from app.storage.errors import StorageDown
 from app.telemetry.trace import trace_of, traced
@@ -92,7 +93,7 @@ class Operation:
     body: type | None = None
     many: bool = False
     raw_body: str | None = None
-    refusals: tuple[Code, ...] = ()
+    refusals: tuple[Code | LedgerCode, ...] = ()
     public: bool = False
     scope: Scope | None = None
     idempotency_key: bool = False

@@ -13,6 +13,7 @@ from actors.tree import Vitals
 from app.domain.errors import Code
 from app.domain.money import AMOUNT_MAX, EXPONENTS
 from app.domain.names import ID_PATTERN, PERSON_PATTERN
+from app.http.problem import AnyCode
 from app.ledger.model import Kind, Phase, Side
 from app.limits import (
     CHECKOUT_TEXT_MAX,
@@ -362,7 +363,7 @@ class ReadyAnswer(msgspec.Struct):
 class CodeAnswer(msgspec.Struct):
     """What a problem's code means."""
 
-    code: Code
+    code: AnyCode
     message: str
     retryable: bool
     status: int

@@ -10,6 +10,7 @@ from app.http.message import Request
 from app.http.readiness import Readiness
 from app.identity.callers import Callers
 from app.identity.revocations import Revocations
+from app.ledger.books import Books
 from app.ledger.poster import Posters
 from app.ledger.service import Ledger
 from app.sales.service import Sales
@@ -39,6 +40,7 @@ class Services:
         sales: sales, listings and stock.
         transactions: purchases.
         ledger: accounts and entries.
+        books: the books of each line, and what was posted.
         posters: post to books.
         log: the event log, for readers that wait for a cursor.
         longpoll: the socket's clients that poll.
@@ -55,6 +57,7 @@ class Services:
     sales: Sales
     transactions: Transactions
     ledger: Ledger
+    books: Books
     posters: Posters
     log: EventLog
     longpoll: LongPoll

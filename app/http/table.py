@@ -4,8 +4,10 @@ from typing import Final
 
 from app.http import (
     accounts,
+    books,
     longpoll,
     operations,
+    postings,
     revocations,
     sales,
     sockets,
@@ -20,6 +22,8 @@ _API: Final = (
     *sales.ROUTES,
     *transactions.ROUTES,
     *accounts.ROUTES,
+    *books.ROUTES,
+    *postings.ROUTES,
     *revocations.ROUTES,
     *longpoll.ROUTES,
     *sockets.ROUTES,

@@ -15,7 +15,7 @@ import msgspec
 from app.ledger.codes import LEDGER_MEANINGS, LedgerCode
 from app.ledger.model import Posted
 from app.ledger.plan import DUE_FROM, DUE_TO
-from app.ledger.request import Amount, Key, Path, PostingRequest, Transfer
+from app.ledger.request import Amount, Key, Path, PostingRequest, Transfer, check_meta
 
 BookId = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
 
@@ -47,9 +47,10 @@ class InterlineRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     meta: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        """A move is between two books; within one it is a posting."""
+        """A move is between two books, within one it is a posting; `meta` is as a posting's."""
         if self.debit.book == self.credit.book:
             raise ValueError("`debit` and `credit` are in two books")
+        check_meta(self.meta)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,16 @@ PATH_CHARACTERS_MAX: Final = 255
 # A posting is decided and written as one; a sale with its fees, taxes and shares has about ten.
 TRANSFERS_A_POSTING_MAX: Final = 1_000
 
-# What a posting carries for its caller, as JSON; the database's CHECK stands behind it.
+# What a posting carries for its caller, as JSON and as it is kept; the database's CHECK says the
+# same of the latter.
 META_BYTES_MAX: Final = 4_096
+META_STORED_BYTES_MAX: Final = 8_192
+
+# Transfers in one page of a book's postings: some 300 KB of JSON. A page has one posting at least.
+TRANSFERS_A_PAGE_MAX: Final = 1_000
+
+# Books whose line a node remembers, some 200 bytes each.
+BOOKS_KNOWN_MAX: Final = 10_000
 
 # A card's authorisation holds for 7 to 30 days: a year is beyond any hold that is not forgotten.
 EXPIRES_AFTER_S_MAX: Final = 366 * 24 * 3600

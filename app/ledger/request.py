@@ -8,7 +8,7 @@ units. The ledger judges values (`rules`); what is not of these shapes at all is
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -16,24 +16,32 @@ import msgspec
 from app.ledger.limits import (
     EXPIRES_AFTER_S_MAX,
     KEY_CHARACTERS_MAX,
+    META_BYTES_MAX,
+    META_STORED_BYTES_MAX,
     PATH_CHARACTERS_MAX,
     TRANSFERS_A_POSTING_MAX,
 )
 
-# Visible ASCII: what looks the same to a person is the same to us.
-KEY_PATTERN: Final = "^[!-~]+$"
+# Visible ASCII: what looks the same to a person is the same to us. `$` alone would allow a line's
+# end behind it.
+KEY_PATTERN: Final = r"^[!-~]+(?!\n)$"
 
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_CHARACTERS_MAX, pattern=KEY_PATTERN)]
 Path = Annotated[str, msgspec.Meta(min_length=1, max_length=PATH_CHARACTERS_MAX)]
 Amount = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 # A pending transfer: its posting's number and its place there, such as `41.0`.
-PendingName = Annotated[str, msgspec.Meta(max_length=32, pattern=r"^[0-9]+\.[0-9]+$")]
+PendingName = Annotated[str, msgspec.Meta(max_length=32, pattern=r"^[0-9]+\.[0-9]+(?!\n)$")]
 
 _PENDING_NAME: Final = re.compile(r"(?P<posting>[0-9]{1,18})\.(?P<leg>[0-9]{1,4})", re.ASCII)
 
 
 class Transfer(
-    msgspec.Struct, frozen=True, tag="transfer", tag_field="type", forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    tag="transfer",
+    tag_field="type",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
 ):
     """An amount that leaves one account (credit) for another (debit), both by their paths."""
 
@@ -44,7 +52,12 @@ class Transfer(
 
 
 class Pending(
-    msgspec.Struct, frozen=True, tag="pending", tag_field="type", forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    tag="pending",
+    tag_field="type",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
 ):
     """A transfer that is held: reserved on both accounts until it is posted, voided or expires.
 
@@ -59,14 +72,28 @@ class Pending(
     expires_after_s: Annotated[int, msgspec.Meta(ge=1, le=EXPIRES_AFTER_S_MAX)] | None = None
 
 
-class Post(msgspec.Struct, frozen=True, tag="post", tag_field="type", forbid_unknown_fields=True):
+class Post(
+    msgspec.Struct,
+    frozen=True,
+    tag="post",
+    tag_field="type",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
     """The end of a hold: all of it moves, or `amount` of it, and the rest is released."""
 
     pending: PendingName
     amount: Amount | None = None
 
 
-class Void(msgspec.Struct, frozen=True, tag="void", tag_field="type", forbid_unknown_fields=True):
+class Void(
+    msgspec.Struct,
+    frozen=True,
+    tag="void",
+    tag_field="type",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
     """The end of a hold: nothing moves."""
 
     pending: PendingName
@@ -80,7 +107,12 @@ class Rate(NamedTuple):
 
 
 class Convert(
-    msgspec.Struct, frozen=True, tag="convert", tag_field="type", forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    tag="convert",
+    tag_field="type",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
 ):
     """A conversion: `amount` of one currency from `debit`, its worth in another to `credit`.
 
@@ -100,21 +132,24 @@ class Convert(
     rate: Rate
     spread_bp: int = 0
     quote: Key | None = None
-    valid_until: datetime | None = None
+    valid_until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 AnyTransfer = Transfer | Pending | Post | Void | Convert
 
 
-class PostingRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PostingRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A posting that is asked for.
 
     Attributes:
         key: what the caller knows it by; a book takes each once, forever.
         transfers: in the order in which they count; none for a reversal.
-        effective_at: when it took effect, with its offset from UTC; None: as it is recorded.
+        effective_at: when it took effect, in UTC from whatever offset; None: as it is recorded.
         reverses: the number of the posting that this one reverses.
         meta: anything the caller wants to find beside it.
+
+    Raises:
+        ValueError: there is no such moment in UTC, or `meta` is more than can be kept.
     """
 
     key: Key
@@ -124,6 +159,47 @@ class PostingRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     effective_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     reverses: Annotated[int, msgspec.Meta(ge=1, le=2**62)] | None = None
     meta: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            if self.effective_at is not None:
+                msgspec.structs.force_setattr(
+                    self, "effective_at", self.effective_at.astimezone(UTC)
+                )
+        except OverflowError:
+            raise ValueError("`effective_at` is beyond all moments in UTC") from None
+        check_meta(self.meta)
+
+
+def check_meta(meta: Mapping[str, Any] | None) -> None:
+    """See to it that this can be kept beside a posting.
+
+    Raises:
+        ValueError: it is more JSON than may be, or the database would need more room for it.
+    """
+    if meta is None:
+        return
+    if (
+        len(msgspec.json.encode(meta)) > META_BYTES_MAX
+        or _jsonb_bytes(meta) > META_STORED_BYTES_MAX
+    ):
+        raise ValueError("`meta` is too large")
+
+
+def _jsonb_bytes(value: object) -> int:
+    """At least as many bytes as PostgreSQL takes for a value: `1e300` is short until it is kept."""
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, Mapping):
+        pairs = value.items()
+        return 8 + sum(8 + len(name.encode()) + _jsonb_bytes(each) for name, each in pairs)
+    if isinstance(value, list | tuple):
+        return 8 + sum(4 + _jsonb_bytes(each) for each in value)
+    if isinstance(value, float):
+        return (
+            192  # two for each four digits, of which there are 341 at most, and some for the rest
+        )
+    return 16 + value.bit_length() // 4 if isinstance(value, int) else 4
 
 
 _CANONICAL: Final = msgspec.json.Encoder(order="deterministic")

@@ -22,6 +22,7 @@ from app.http.table import ROUTES
 from app.identity.callers import Callers
 from app.identity.revocations import Revocations
 from app.identity.tokens import Tokens
+from app.ledger.books import Books
 from app.ledger.poster import Posters
 from app.ledger.service import Ledger
 from app.payments.memory_gateway import MemoryGateway
@@ -212,6 +213,7 @@ def bare_services(readiness: Readiness | None = None) -> Services:
         sales=Sales(database),
         transactions=Transactions(database, MemoryGateway()),
         ledger=Ledger(database),
+        books=Books(database),
         posters=Posters(database),
         log=log,
         longpoll=bare_longpoll(),

@@ -5,6 +5,7 @@ import pytest
 
 from app.domain.errors import Code, Refusal
 from app.http.message import Request, Response
+from app.http.openapi import ALL_CODES
 from app.http.router import Operation, Route
 from app.http.services import Services
 from app.http.table import ROUTES
@@ -132,7 +133,7 @@ async def test_no_response_is_for_a_cache(path: str) -> None:
     assert answer.header("x-content-type-options") == "nosniff"
 
 
-@pytest.mark.parametrize("code", list(Code))
+@pytest.mark.parametrize("code", ALL_CODES)
 async def test_every_code_is_explained_where_its_type_points(code: Code) -> None:
     """`/problems/<code>` says what the code means."""
     answer = await router(bare_services(), Seen()).handle(Request("GET", f"/problems/{code}"))
