@@ -4,6 +4,7 @@ Server frames are unmasked and we negotiate no extension, so a frame is the same
 and is made once.
 """
 
+from struct import Struct
 from typing import Final
 
 TEXT: Final = 0x1
@@ -27,6 +28,9 @@ _KIND_MAX: Final = 0x2
 # Sizes that the second byte of a frame says itself, and the heads of such text frames.
 _SHORT: Final = 126
 _SHORT_TEXT: Final = tuple(bytes((FIN | TEXT, size)) for size in range(_SHORT))
+# The heads of longer ones, whose size follows in two or eight bytes.
+_LONG_HEAD: Final = Struct(">BBH")
+_LONGEST_HEAD: Final = Struct(">BBQ")
 
 
 def message_frame(message: bytes) -> bytes:
@@ -103,5 +107,5 @@ def _head(opcode: int, size: int) -> bytes:
     if size < _SHORT:
         return bytes((FIN | opcode, size))
     if size < 65_536:
-        return bytes((FIN | opcode, 126)) + size.to_bytes(2, "big")
-    return bytes((FIN | opcode, 127)) + size.to_bytes(8, "big")
+        return _LONG_HEAD.pack(FIN | opcode, 126, size)
+    return _LONGEST_HEAD.pack(FIN | opcode, 127, size)
