@@ -6,6 +6,7 @@ from typing import Final
 
 import trio
 
+from app.cli_reports import take_report_commands
 from app.config import Settings
 from app.once import check_ledger
 from app.once_ledger import verify_ledger
@@ -32,6 +33,7 @@ def take_ledger_commands(ledger: argparse.ArgumentParser) -> None:
         help="printed before and kept elsewhere: a chain has to lead through it; may be repeated",
     )
     verify.set_defaults(command=_verify, reads=True)
+    take_report_commands(commands)
 
 
 def _tip(text: str) -> bytes:

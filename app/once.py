@@ -73,6 +73,16 @@ async def check_ledger(settings: Settings) -> Report:
     return await with_settings(settings, work)
 
 
+async def read_ledger(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    """What `work` returns, given the database that `check_ledger` would look at."""
+
+    async def on_ours(database: Database) -> T:
+        await check_schema(database)
+        return await work(database)
+
+    return await with_settings(settings, on_ours)
+
+
 async def new_line(settings: Settings, line: str, name: str, commission_bp: int) -> bool:
     """Add a business line to the database that `check_ledger` would look at; False: it is there."""
 

@@ -105,3 +105,6 @@ BOOKS_LOOK_S: Final = 1.0
 # Seconds between two looks, and between two times of telling other nodes that a book moved: what
 # was posted meanwhile is read, and told, together.
 BOOKS_REST_S: Final = 0.01
+
+# Rows that a report holds at once: a read of this size takes the annex a few milliseconds.
+REPORT_ROWS_A_READ: Final = 500

@@ -13,12 +13,12 @@ from typing import Final
 from app.ledger.model import Account, Kind, Phase, Side, TransferName
 from app.ledger.posting import to_account
 from app.ledger.seen import AsOf, Clock, Period, Point, Standing, StatementLine, Total
+from app.ledger.store import ID_MAX
 from app.storage import ReadConnection, Row, load_queries
 
 _SQL: Final = load_queries(__package__, "reads.sql")
 
-# What the database's bigint and smallint hold: no posting and no leg is beyond.
-_LAST_NUMBER: Final = 2**63 - 1
+# What the database's smallint holds: no leg is beyond.
 _LAST_LEG: Final = 2**15 - 1
 
 _BEFORE_ALL: Final = TransferName(0, 0)
@@ -38,7 +38,7 @@ async def head(conn: ReadConnection, book: str) -> int:
 
 async def find_point(conn: ReadConnection, book: str, as_of: AsOf) -> Point | None:
     """The place of a moment in a book's order; None where there is no such book."""
-    head = _LAST_NUMBER if as_of.head is None else as_of.head
+    head = ID_MAX if as_of.head is None else as_of.head
     row = await conn.fetchrow(_SQL.point, book, as_of.at, head)
     if row is None:
         return None
@@ -60,6 +60,12 @@ async def totals(conn: ReadConnection, point: Point) -> tuple[Total, ...]:
     """What all accounts of the point's book came to there, by currency and kind."""
     rows = await conn.fetch(_SQL.totals, point.book, point.number, point.until, point.at)
     return tuple(_to_total(row) for row in rows)
+
+
+async def find_account(conn: ReadConnection, number: int) -> Account | None:
+    """The account of an id, of whichever line."""
+    row = await conn.fetchrow(_SQL.account, number) if 0 < number <= ID_MAX else None
+    return to_account(row) if row else None
 
 
 async def accounts_of_book(

@@ -150,6 +150,11 @@ from standing as s
 group by s.currency, s.kind
 order by s.currency, s.kind;
 
+-- name: account
+-- One account; no row where there is none of this id.
+select * from account_seen
+where id = $1;
+
 -- name: accounts_of_book
 -- A page of a book's accounts, in the order of their paths and currencies.
 select * from account_seen

@@ -14,7 +14,7 @@ from app.storage import ReadConnection, Row, load_queries
 
 _SQL: Final = load_queries(__package__)
 
-# What the database's bigint holds: no account's number is beyond.
+# What the database's bigint holds: no account's number and no posting's is beyond.
 ID_MAX: Final = 2**63 - 1
 
 
