@@ -25,7 +25,7 @@ async def join(
     found = to_account(fields)
     if seen is None or seen.epoch != cursor.epoch or seen.position > cursor.position:
         return AccountJoin(found, cursor, None)
-    rows = await conn.fetch(_SQL.steps, [account], [-1], [seen.position], ACCOUNT_REPLAY_MAX + 1)
+    rows = await _steps(conn, [Known(account, -1, seen.position)], ACCOUNT_REPLAY_MAX + 1)
     if len(rows) > ACCOUNT_REPLAY_MAX:
         return AccountJoin(found, cursor, None)
     steps = [_to_step(row) for row in rows]
@@ -39,13 +39,7 @@ async def heads(conn: ReadConnection, books: Sequence[str]) -> dict[str, int]:
 
 async def news(conn: ReadConnection, known: Sequence[Known]) -> dict[int, News]:
     """What these accounts have more than is known of them; those that have nothing are left out."""
-    rows = await conn.fetch(
-        _SQL.steps,
-        [each.account for each in known],
-        [each.version for each in known],
-        [each.posting for each in known],
-        TAIL_ENTRIES_A_READ,
-    )
+    rows = await _steps(conn, known, TAIL_ENTRIES_A_READ)
     steps: dict[int, list[Step]] = {}
     versions: dict[int, int] = {}
     for row in rows:
@@ -55,6 +49,18 @@ async def news(conn: ReadConnection, known: Sequence[Known]) -> dict[int, News]:
         account: News(own, whole=own[-1].version == versions[account])
         for account, own in steps.items()
     }
+
+
+async def _steps(conn: ReadConnection, known: Sequence[Known], limit: int) -> list[Row]:
+    """The next entries of accounts, so many of each and the rest of the last posting."""
+    await conn.fetchrow(_SQL.by_index)
+    return await conn.fetch(
+        _SQL.steps,
+        [each.account for each in known],
+        [each.version for each in known],
+        [each.posting for each in known],
+        limit,
+    )
 
 
 def _to_step(row: Row) -> Step:

@@ -19,6 +19,16 @@ select
 from book
 where id = any($1::text[]);
 
+-- name: by_index
+-- For the rest of the block: only what is asked for is read, along the indexes and in their order,
+-- however much there is and whatever the statistics say.
+select
+    set_config('enable_seqscan', 'off', true),
+    set_config('enable_bitmapscan', 'off', true),
+    set_config('enable_hashjoin', 'off', true),
+    set_config('enable_mergejoin', 'off', true),
+    set_config('enable_sort', 'off', true);
+
 -- name: steps
 -- Of accounts that have more entries than $2, those after their postings $3: each account's first
 -- $4, and the rest of the last posting among them.

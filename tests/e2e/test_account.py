@@ -47,10 +47,12 @@ async def account(server: AgioServer, number: str | None = None) -> dict[str, An
         return dict(found)
 
 
-async def follow(stack: AsyncExitStack, server: AgioServer, topic: str) -> NodeClient:
-    """A Phoenix client of the seller that watches the account, with its snapshot in `view`."""
+async def follow(
+    stack: AsyncExitStack, server: AgioServer, topic: str, transport: str | None = None
+) -> NodeClient:
+    """A Phoenix client of the seller that watches the account."""
     node = await stack.enter_async_context(node_client())
-    await node.do("connect", url=server.socket_url, token=token("seller"))
+    await node.do("connect", url=server.socket_url, token=token("seller"), transport=transport)
     await node.do("follow", topic=topic, event="posting")
     await node.wait_for(1, topic=topic, joined=True)
     return node
@@ -89,6 +91,17 @@ async def test_a_seller_sees_every_purchase(server: AgioServer) -> None:
         await buy(server, "last")
         await watcher.wait_for(13, event="posting")
         ends_as(watcher, 13, await account(server, before["id"]))
+
+
+async def test_a_client_that_polls_sees_the_same(server: AgioServer) -> None:
+    """What holds for a socket holds for long polling."""
+    await buy(server, "first")
+    before = await account(server)
+    async with AsyncExitStack() as stack:
+        watcher = await follow(stack, server, f"account:{before['id']}", "longpoll")
+        await buy(server, *[f"live-{n}" for n in range(8)])
+        await watcher.wait_for(8, event="posting")
+        ends_as(watcher, 8, await account(server, before["id"]))
 
 
 async def test_postings_of_a_node_that_was_killed_are_seen_on_another(

@@ -171,7 +171,7 @@ async def test_a_slow_reader_never_blocks_the_poster(database: Database, account
     """Who does not read is disconnected; all is posted, others see all, and it comes back."""
     count = 2 * ACCOUNT_REPLAY_MAX
     async with (
-        ledger_node(database, limits=Limits(outbox_bytes=50_000)) as node,
+        ledger_node(database, limits=Limits(outbox_bytes=200_000)) as node,
         running(node.feed),
         node.watcher(account) as slow,
     ):

@@ -8,7 +8,10 @@ import pytest
 import trio
 
 from app.domain.page import Page, Paged
-from app.ledger import posting
+from app.events.feed import LOG
+from app.ledger import feed, posting
+from app.ledger.interline import Interline
+from app.ledger.interline_request import End, InterlineRequest
 from app.ledger.limits import TAIL_ENTRIES_A_READ
 from app.ledger.model import Accepted, Account
 from app.ledger.request import Pending, PostingRequest, Transfer
@@ -29,7 +32,7 @@ from tests.app.socket.ledger import (
     sale,
     shown,
 )
-from tests.app.transactions.shop import BUYER, LINE, OPERATOR, REQUEST, SELLER, open_node
+from tests.app.transactions.shop import BUYER, LINE, OPERATOR, REQUEST, SELLER, Shop, open_node
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -44,6 +47,13 @@ async def head_of(database: Database) -> int:
     return result.posted.number
 
 
+@pytest.fixture
+def looks_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Feeds look when they are woken, and never by themselves."""
+    monkeypatch.setattr(feed, "BOOKS_LOOK_S", 10 * PATIENCE_S)
+
+
+@pytest.mark.usefixtures("looks_never")
 async def test_each_posting_is_seen_at_once(database: Database, account: Account) -> None:
     """Woken by the poster: the number, the balance after, and the cursor in the ref slot."""
     async with (
@@ -76,6 +86,7 @@ async def test_without_any_message_the_feed_looks(database: Database, account: A
         assert watcher.numbers == list(range(2, count + 2))
 
 
+@pytest.mark.usefixtures("looks_never")
 async def test_a_purchase_is_seen_by_its_seller(database: Database, account: Account) -> None:
     """A capture posts inside the purchase's own block; its seller sees the balance grow."""
     async with (
@@ -86,6 +97,7 @@ async def test_a_purchase_is_seen_by_its_seller(database: Database, account: Acc
     ):
         await watcher.join()
         await shop.service.checkout(BUYER, REQUEST)
+        node.node.broker.publish_raw(LOG, b"a batch, as the relay sends when it was told of")
         await watcher.until(2)
         assert watcher.view["balance"] == 100 + 900
         assert watcher.view == await shown(database, account)
@@ -109,6 +121,29 @@ async def test_a_hold_that_expires_is_seen(database: Database, account: Account)
                 if (await shown(database, account))["version"] > watcher.view["version"]:
                     await watcher.until(3)
         assert (100, 100) == (watcher.view["available"], watcher.view["balance"])
+
+
+@pytest.mark.usefixtures("looks_never")
+async def test_what_another_node_posts_is_seen_at_once(
+    database: Database, account: Account
+) -> None:
+    """Its posters tell all nodes, and so does a move between books."""
+    wire = MemoryWire()
+    async with (
+        ledger_node(database, RedisBroker(MemoryBus(wire), "a")) as here,
+        ledger_node(database, RedisBroker(MemoryBus(wire), "b")) as there,
+        running(here.feed),
+        running(there.feed),
+        here.watcher(account) as watcher,
+    ):
+        await watcher.join()
+        await there.post(sale("there"))
+        await watcher.until(2)
+        await Shop(database).write("open_line", "other", 0)
+        move = InterlineRequest("move", "EUR", 10, End(LINE, PAYABLE), End("other", "bank:b"))
+        await Interline(database, there.feed.posted).post(move)
+        await watcher.until(3)
+        assert watcher.view["balance"] == 100 + 100 - 10
 
 
 async def test_accounts_of_one_book_are_told_of_their_own(
