@@ -33,6 +33,7 @@ from app.inspect.limits import INSPECT_EVERY_MAX_S, INSPECT_EVERY_MIN_S, INSPECT
 from app.inspect.live import watch
 from app.inspect.picture import render
 from app.inspect.terminal import Terminal
+from app.ledger.model import Mode
 from app.limits import (
     TITLE_MAX,
     TREE_CHILDREN_MAX,
@@ -118,6 +119,14 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("id", help="as in a token's `line`: a-z, 0-9, _ and -, 63 at most")
     new.add_argument("--name", help="what people call it (default: its id)")
     new.add_argument("--commission-bp", type=int, default=0, metavar="BASIS_POINTS")
+    new.add_argument(
+        "--importing",
+        action="store_const",
+        const=Mode.IMPORTING,
+        default=Mode.LIVE,
+        dest="mode",
+        help="have its book take past postings only, until `agio ledger promote`",
+    )
     new.set_defaults(command=_add_line, reads=True)
     take_loadtest_options(
         add("loadtest", _loadtest, "Put load on a server that speaks Phoenix's protocol.")
@@ -199,7 +208,8 @@ def _add_line(arguments: argparse.Namespace, settings: Settings) -> int:
         raise StartupError(f"{arguments.id!r}, {name!r}: no id and name of a business line")
     if not 0 <= arguments.commission_bp <= BASIS_POINTS:
         raise StartupError(f"a commission is 0 to {BASIS_POINTS} basis points")
-    if not trio.run(new_line, settings, arguments.id, name, arguments.commission_bp):
+    bp, mode = arguments.commission_bp, arguments.mode
+    if not trio.run(new_line, settings, arguments.id, name, bp, mode):
         raise StartupError(f"there is a business line {arguments.id} already")
     print(f"added {arguments.id}")
     return 0

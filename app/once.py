@@ -19,6 +19,7 @@ from actors import (
 )
 from app.config import Settings
 from app.identity.store import add_line
+from app.ledger.model import Mode
 from app.ledger.service import Ledger
 from app.limits import CHECK_STATEMENT_S
 from app.storage import Annex, Database, StorageDown
@@ -83,12 +84,14 @@ async def read_ledger(settings: Settings, work: Callable[[Database], Awaitable[T
     return await with_settings(settings, on_ours)
 
 
-async def new_line(settings: Settings, line: str, name: str, commission_bp: int) -> bool:
+async def new_line(
+    settings: Settings, line: str, name: str, commission_bp: int, mode: Mode
+) -> bool:
     """Add a business line to the database that `check_ledger` would look at; False: it is there."""
 
     async def work(database: Database) -> bool:
         await check_schema(database)
-        return await database.write(add_line, line, name, commission_bp)
+        return await database.write(add_line, line, name, commission_bp, mode.value)
 
     return await with_settings(settings, work)
 

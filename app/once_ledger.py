@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from app.config import Settings
+from app.ledger.import_model import NotLoadable, RowRefused, Run, Totals
+from app.ledger.importer import Importer, PastPostings
 from app.ledger.sealer import Seals, Verified
 from app.once import with_settings
 from app.storage import Database
@@ -53,3 +55,55 @@ def _line(found: Verified) -> str:
         f"{found.book}: {found.last} postings in {found.seals} seals hold, {found.unsealed} are not"
         f" sealed; tip {found.tip.hex()}"
     )
+
+
+async def import_past(
+    settings: Settings, book: str, postings: PastPostings, wanted: Totals, say: Say
+) -> bool:
+    """Post what a file has and the book has not; whether no row was refused and the totals match.
+
+    Args:
+        settings: say where the database is, as for `check_ledger`.
+        book: takes past postings.
+        postings: the file.
+        wanted: what the book is to come to.
+        say: is told each row that was refused, and at last how many were not and what differs.
+
+    Raises:
+        StartupError: nothing can be loaded into the book.
+    """
+
+    def tell(refused: RowRefused) -> None:
+        say(f"line {refused.line}: {refused.code}: {refused.message}")
+
+    async def work(database: Database) -> Run | NotLoadable:
+        await check_schema(database)
+        return await Importer(database).load(book, postings, wanted, tell)
+
+    run = await with_settings(settings, work)
+    if isinstance(run, NotLoadable):
+        raise StartupError(f"{book}: {run.value}")
+    tally = run.tally
+    say(f"{book}: {tally.posted} posted, {tally.found} were there, {tally.refused} refused")
+    for each in run.differences:
+        place = f"{each.currency} {each.kind.value}"
+        say(f"{book}: {place}: {each.total} is {each.has}, not {each.wanted}")
+    if not run.differences:
+        say(f"{book}: the totals are as wanted")
+    return run.complete
+
+
+async def promote_book(settings: Settings, book: str) -> None:
+    """Let a book take present postings, for good.
+
+    Raises:
+        StartupError: it does not yet, and why.
+    """
+
+    async def work(database: Database) -> NotLoadable | None:
+        await check_schema(database)
+        return await Importer(database).promote(book)
+
+    refused = await with_settings(settings, work)
+    if refused is not None:
+        raise StartupError(f"{book}: {refused.value}")

@@ -17,7 +17,8 @@ where b.id = $1
 on conflict (line, name) do nothing;
 
 -- name: add_line
--- A business line with its book, and its commission in basis points; nothing where it is there.
+-- A business line with its book, which takes postings of the mode $4, and its commission in basis
+-- points; nothing where it is there.
 with line as (
     insert into business_line (id, name, commission_bp)
     values ($1, $2, $3)
@@ -25,7 +26,10 @@ with line as (
     returning id
 )
 
-insert into book (id, line)
-select line.id, line.id
+insert into book (id, line, mode)
+select
+    line.id,
+    line.id,
+    $4
 from line
 returning id;

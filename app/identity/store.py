@@ -46,7 +46,9 @@ async def meet(
     return None
 
 
-async def add_line(conn: WriteConnection, line: str, name: str, commission_bp: int) -> bool:
+async def add_line(
+    conn: WriteConnection, line: str, name: str, commission_bp: int, mode: str = "live"
+) -> bool:
     """Add a business line and its book; one that is there stays as it is.
 
     Args:
@@ -54,8 +56,9 @@ async def add_line(conn: WriteConnection, line: str, name: str, commission_bp: i
         line: its id.
         name: what people call it.
         commission_bp: what it keeps of each sale, 0 to 10,000 basis points.
+        mode: what its book takes at first: present postings (live), or past ones (importing).
 
     Returns:
         Whether it was added now.
     """
-    return await conn.fetchval(_SQL.add_line, line, name, commission_bp) is not None
+    return await conn.fetchval(_SQL.add_line, line, name, commission_bp, mode) is not None

@@ -108,3 +108,9 @@ BOOKS_REST_S: Final = 0.01
 
 # Rows that a report holds at once: a read of this size takes the annex a few milliseconds.
 REPORT_ROWS_A_READ: Final = 500
+
+# A row of a load: a posting of as many transfers as it may have, with the longest of paths.
+ROW_BYTES_MAX: Final = 2**20
+
+# Rows that a load reads at once and posts in a block, if they have no more transfers than a batch.
+ROWS_A_BATCH_MAX: Final = 500

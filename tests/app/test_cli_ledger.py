@@ -96,3 +96,90 @@ def test_a_tip_has_64_digits(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["ledger", "verify", "--tip", "abc"])
     assert "is not a tip" in capsys.readouterr().err
+
+
+# Loads of past postings ---------------------------------------------------------------------------
+
+OPENING: Final = (
+    '{"key": "opening", "effective_at": "2025-12-31T23:59:59Z", "transfers": [{"type": "transfer",'
+    ' "debit": "bank:main", "credit": "opening", "amount": 125000, "currency": "EUR"}]}\n'
+)
+TOTALS: Final = """{"EUR": {
+    "asset": {"postings": 1, "debits": 125000, "balance": 125000},
+    "equity": {"postings": 1, "debits": 0, "balance": 125000}
+}}"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """A file of past postings and what the book is to come to, as arguments."""
+    past, totals = tmp_path / "past.ndjson", tmp_path / "totals.json"
+    past.write_text(OPENING, "utf-8")
+    totals.write_text(TOTALS, "utf-8")
+    return [str(past), "--totals", str(totals)]
+
+
+def test_a_book_is_loaded_and_promoted(
+    files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is made to take past postings, takes them once, and is live when they are all there."""
+    assert cli.main(["line", "add", "acme", "--importing"]) == 0
+    assert cli.main(["ledger", "promote", "acme"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == ("added acme\n", "agio: acme: no file was loaded to its end\n")
+    for first in ("1 posted, 0 were there", "0 posted, 1 were there"):
+        assert cli.main(["ledger", "import", "acme", *files]) == 0
+        assert capsys.readouterr().out == (
+            f"acme: {first}, 0 refused\nacme: the totals are as wanted\n"
+        )
+    assert cli.main(["ledger", "promote", "acme"]) == 0
+    assert capsys.readouterr().out == "acme is live\n"
+    assert cli.main(["ledger", "import", "acme", *files]) == 1
+    assert "takes no past postings" in capsys.readouterr().err
+    assert cli.main(["ledger", "check"]) == 0
+
+
+def test_what_is_wrong_with_a_file_is_told_line_by_line(
+    files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each refused row with its line and code, and each total that is not as wanted."""
+    Path(files[0]).write_text(OPENING.replace("bank:main", "bunk"), "utf-8")
+    assert cli.main(["line", "add", "acme", "--importing"]) == 0
+    assert cli.main(["ledger", "import", "acme", *files]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("line 1: account_unknown: ")
+    assert lines[2] == "acme: 0 posted, 0 were there, 1 refused"
+    assert "acme: EUR equity: balance is 0, not 125000" in lines
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("past.ndjson", None, "No such file"),
+        ("totals.json", None, "No such file"),
+        ("totals.json", "[]", "Expected `object`"),
+        ("totals.json", '{"EUR": {"money": {}}}', "money"),
+        ("totals.json", '{"EUR": {"asset": {"debits": -1}}}', ">= 0"),
+    ],
+)
+def test_files_that_cannot_be_are_one_line(
+    files: list[str],
+    capsys: pytest.CaptureFixture[str],
+    file: str,
+    text: str | None,
+    said: str,
+) -> None:
+    """Nothing is posted before both files can be read."""
+    path = Path(files[0]).parent / file
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text, "utf-8")
+    assert cli.main(["line", "add", "acme", "--importing"]) == 0
+    capsys.readouterr()
+    assert cli.main(["ledger", "import", "acme", *files]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("agio: ")
+    assert file in err
+    assert said in err

@@ -69,3 +69,23 @@ update account set path = 'due-from:nobody' where path like 'due-from:%';
 -- name: rewrite_first
 -- Damage: the first posting has another key.
 update posting set key = key || '-' where number = 1;
+
+-- name: make_importing
+-- The table's trigger refuses it: past postings beside present ones.
+update book set mode = 'importing' where id = 'south';
+
+-- name: make_live
+-- The table's trigger refuses it: the totals were not as wanted.
+update book set mode = 'live' where id = 'north';
+
+-- name: close_and_open
+-- The table's trigger refuses the second.
+update book set mode = 'closed' where id = 'north'; update book set mode = 'live' where id = 'north';
+
+-- name: change_run
+-- Append-only.
+update import_run set wanted = has;
+
+-- name: drop_run
+-- Append-only.
+delete from import_run;
