@@ -51,9 +51,16 @@ async def standings(
 ) -> tuple[Standing, ...]:
     """How these accounts of the point's book stood there, in their order."""
     ids = [account.id for account in accounts]
-    rows = await conn.fetch(_SQL.standings, point.book, point.number, point.until, point.at, ids)
+    rows = await conn.fetch(_SQL.standings, point.number, ids)
     found = {row["account"]: row for row in rows}
-    return tuple(_to_standing(account, found[account.id]) for account in accounts)
+    late: dict[int, Row] = {}
+    if point.at is not None and point.number < point.until:
+        rows = await conn.fetch(_SQL.late, point.book, point.number, point.until, point.at, ids)
+        late = {row["account"]: row for row in rows}
+    return tuple(
+        _to_standing(account, found[account.id], late.get(account.id, _NOTHING))
+        for account in accounts
+    )
 
 
 async def totals(conn: ReadConnection, point: Point) -> tuple[Total, ...]:
@@ -101,8 +108,11 @@ async def statement_lines(
     return tuple(_to_line(row) for row in rows)
 
 
-def _to_standing(account: Account, row: Row) -> Standing:
-    return Standing(account, row["balance"], row["debits_pending"], row["credits_pending"])
+_NOTHING: Final[Row] = {"balance": 0, "debits_pending": 0, "credits_pending": 0}
+
+
+def _to_standing(account: Account, row: Row, late: Row) -> Standing:
+    return Standing(account, *(row[each] + late[each] for each in _NOTHING))
 
 
 def _to_total(row: Row) -> Total:

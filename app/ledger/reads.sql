@@ -26,38 +26,18 @@ from book as b
 where b.id = $1;
 
 -- name: standings
--- How accounts stood when posting $2 of their book $1 was its last: what their last entries say, on
--- either side; and with what was posted later, up to $3, and took effect by $4.
-with late as (
-    select
-        e.account,
-        sum(case when e.side = a.normal then e.posted else -e.posted end) as balance,
-        sum(e.pending) filter (where e.side = 'debit') as debits_pending,
-        sum(e.pending) filter (where e.side = 'credit') as credits_pending
-    from posting as p
-    inner join entry as e on p.book = e.book and p.number = e.posting
-    inner join account as a on e.account = a.id
-    where
-        p.book = $1
-        and p.number > $2
-        and p.number <= $3
-        and p.effective_at <= $4
-        and e.account = any($5::bigint[])
-    group by e.account
-)
-
+-- How accounts $2 stood when posting $1 of their book was its last: what their last entries say, on
+-- either side.
 select
     wanted.account,
-    (
-        case
-            when d.posting is null then coalesce(c.balance, 0)
-            when c.posting is null or (d.posting, d.leg) > (c.posting, c.leg) then d.balance
-            else c.balance
-        end + coalesce(late.balance, 0)
-    )::bigint as balance,
-    (coalesce(d.pending, 0) + coalesce(late.debits_pending, 0))::bigint as debits_pending,
-    (coalesce(c.pending, 0) + coalesce(late.credits_pending, 0))::bigint as credits_pending
-from unnest($5::bigint[]) as wanted (account)
+    case
+        when d.posting is null then coalesce(c.balance, 0)
+        when c.posting is null or (d.posting, d.leg) > (c.posting, c.leg) then d.balance
+        else c.balance
+    end as balance,
+    coalesce(d.pending, 0) as debits_pending,
+    coalesce(c.pending, 0) as credits_pending
+from unnest($2::bigint[]) as wanted (account)
 left join lateral (
     select
         t.posting,
@@ -65,7 +45,7 @@ left join lateral (
         t.debit_balance_after as balance,
         t.debit_pending_after as pending
     from transfer as t
-    where t.debit_account = wanted.account and t.posting <= $2
+    where t.debit_account = wanted.account and t.posting <= $1
     order by t.posting desc, t.leg desc
     limit 1
 ) as d on true
@@ -76,14 +56,31 @@ left join lateral (
         t.credit_balance_after as balance,
         t.credit_pending_after as pending
     from transfer as t
-    where t.credit_account = wanted.account and t.posting <= $2
+    where t.credit_account = wanted.account and t.posting <= $1
     order by t.posting desc, t.leg desc
     limit 1
-) as c on true
-left join late on wanted.account = late.account;
+) as c on true;
+
+-- name: late
+-- What was posted to accounts $5 of book $1 after posting $2, up to $3, and took effect by $4.
+select
+    e.account,
+    sum(case when e.side = a.normal then e.posted else -e.posted end)::bigint as balance,
+    coalesce(sum(e.pending) filter (where e.side = 'debit'), 0)::bigint as debits_pending,
+    coalesce(sum(e.pending) filter (where e.side = 'credit'), 0)::bigint as credits_pending
+from posting as p
+inner join entry as e on p.book = e.book and p.number = e.posting
+inner join account as a on e.account = a.id
+where
+    p.book = $1
+    and p.number > $2
+    and p.number <= $3
+    and p.effective_at <= $4
+    and e.account = any($5::bigint[])
+group by e.account;
 
 -- name: totals
--- All accounts of a book, each as `standings` has it, summed up by currency and kind.
+-- All accounts of a book, each as `standings` and `late` have it, summed up by currency and kind.
 with late as (
     select
         e.account,
