@@ -7,9 +7,12 @@ import pytest
 import trio
 
 from app.demo.store import load_demo
+from app.domain.ids import new_id
+from app.identity.model import Role, Scope
+from app.identity.tokens import Tokens
 from app.storage import Database
 from tests.e2e.node import NodeClient, Refused, node_client
-from tests.e2e.server import AgioServer, agio_server, client, token
+from tests.e2e.server import TOKEN_SECRET, AgioServer, agio_server, client, token
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -91,6 +94,42 @@ async def test_a_seller_sees_every_purchase(server: AgioServer) -> None:
         await buy(server, "last")
         await watcher.wait_for(13, event="posting")
         ends_as(watcher, 13, await account(server, before["id"]))
+
+
+async def test_postings_over_http_are_seen(server: AgioServer) -> None:
+    """Hundreds in one request, a hold and its end among them, while the client is cut off once."""
+    await buy(server, "first")
+    before = await account(server)
+    secret = Tokens(TOKEN_SECRET).issue(
+        "demo-operator", Role.OPERATOR, "demo", 3_600, {Scope.LEDGER_POST}
+    )
+    path, clearing, currency = before["path"], "gateway:test:clearing", before["currency"]
+    move = {"type": "transfer", "debit": clearing, "credit": path, "currency": currency}
+    hold = {"type": "pending", "debit": path, "credit": clearing, "currency": currency}
+    async with AsyncExitStack() as stack:
+        watcher = await follow(stack, server, f"account:{before['id']}")
+        http = await stack.enter_async_context(client(server, "operator"))
+        http.headers["Authorization"] = f"Bearer {secret}"
+
+        async def post(*transfers: dict[str, Any]) -> int:
+            """One posting; its number."""
+            key = new_id("key")
+            answer = await http.post(
+                "/v1/books/demo/postings", json={"key": key, "transfers": transfers}
+            )
+            assert answer.status_code == 201, answer.text
+            number: int = answer.json()["number"]
+            return number
+
+        held = await post({**hold, "amount": 5})
+        await watcher.wait_for(1, event="posting")
+        await watcher.do("cut")
+        many = [{"key": f"many-{n}", "transfers": [{**move, "amount": 1 + n}]} for n in range(400)]
+        answer = await http.post("/v1/books/demo/postings", json=many)
+        assert answer.status_code == 200, answer.text
+        await post({"type": "void", "pending": f"{held}.0"})
+        await watcher.wait_for(402, event="posting")
+        ends_as(watcher, 402, await account(server, before["id"]))
 
 
 async def test_a_client_that_polls_sees_the_same(server: AgioServer) -> None:
