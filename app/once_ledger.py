@@ -50,10 +50,10 @@ def _line(found: Verified) -> str:
     if broken is not None:
         return f"{found.book}: postings {broken.first} to {broken.last}: {broken.how.value}"
     if not found.seals:
-        return f"{found.book}: nothing is sealed, {found.unsealed} postings are not"
+        return f"{found.book}: nothing is sealed, {found.unsealed:,} postings are not"
     return (
-        f"{found.book}: {found.last} postings in {found.seals} seals hold, {found.unsealed} are not"
-        f" sealed; tip {found.tip.hex()}"
+        f"{found.book}: {found.last:,} postings in {found.seals:,} seals hold, "
+        f"{found.unsealed:,} are not sealed; tip {found.tip.hex()}"
     )
 
 
@@ -84,7 +84,7 @@ async def import_past(
     if isinstance(run, NotLoadable):
         raise StartupError(f"{book}: {run.value}")
     tally = run.tally
-    say(f"{book}: {tally.posted} posted, {tally.found} were there, {tally.refused} refused")
+    say(f"{book}: {tally.posted:,} posted, {tally.found:,} were there, {tally.refused:,} refused")
     for each in run.differences:
         place = f"{each.currency} {each.kind.value}"
         say(f"{book}: {place}: {each.total} is {each.has}, not {each.wanted}")

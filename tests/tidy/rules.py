@@ -62,6 +62,9 @@ _PURE: Final = (
     "actors/events.py",
     "actors/mailbox_statistics.py",
     "app/domain/*.py",
+    "app/ledger/seal.py",
+    "app/ledger/import_model.py",
+    "app/ledger/interline_request.py",
 )
 _IMPURE: Final = ("trio", "asyncio", "asyncpg", "redis", "app.storage", "socket", "threading")
 

@@ -178,3 +178,17 @@ e as (
 )
 
 delete from book;
+
+-- name: forge
+-- A seal as somebody would have it: first, last, its content, the head before and its own.
+insert into seal (book, first, last, content, previous, head, sealed_at)
+select
+    'north',
+    $1::bigint,
+    $2::bigint,
+    sha256('made up'),
+    case when $3::bigint = 0 then sha256('nothing') else s.head end,
+    sha256(case when $3::bigint = 0 then sha256('nothing') else s.head end || sha256($4::text::bytea)),
+    now()
+from seal as s
+where s.last = case when $3::bigint = 0 then 9 else $3::bigint end;

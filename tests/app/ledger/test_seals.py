@@ -304,6 +304,32 @@ async def test_a_large_posting_is_sealed_alone(
     assert (await ledger.verify())[0].broken is None
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "after", "content", "constraint"),
+    [
+        (12, 12, 9, "made up", "seal_follows"),
+        (10, 10, 6, "made up", "seal_follows"),
+        (10, 10, 0, "made up", "seal_follows"),
+        (10, 10, 9, "another", "seal_chains"),
+        (10, 9, 9, "made up", "seal_has_postings"),
+        (10, 11, 9, "made up", "seal_of_postings"),
+        (4, 6, 3, "made up", "seal_pkey"),
+    ],
+)
+async def test_a_seal_that_does_not_continue_the_chain_is_not_stored(
+    sealed: Sealed, first: int, last: int, after: int, content: str, constraint: str
+) -> None:
+    """Also the server cannot leave a gap, branch off, cover what is not there, or seal twice."""
+    await sealed.database.write(posting.post, "north", (PostingRequest("key-10", (GIFT,)),))
+
+    async def forge(conn: WriteConnection) -> None:
+        await conn.execute(SQL.forge, first, last, after, content)
+
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refused:
+        await sealed.database.write(forge)
+    assert refused.value.constraint_name == constraint
+
+
 async def test_it_seals_for_as_long_as_it_runs(
     sealed: Sealed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
