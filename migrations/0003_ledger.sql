@@ -57,53 +57,34 @@ create table chart (
     constraint chart_floor_below_ceiling check (floor <= ceiling)
 );
 
-create function give_standard_chart() returns trigger language plpgsql as $$
-begin
+create function give_standard_chart(given_book text) returns void language sql as $$
     insert into chart (book, pattern, kind)
     values
-        (new.id, 'gateway:*:clearing', 'asset'),
-        (new.id, 'bank:*', 'asset'),
-        (new.id, 'due-from:*', 'asset'),
-        (new.id, 'due-to:*', 'liability'),
-        (new.id, 'seller:{owner}:payable', 'liability'),
-        (new.id, 'customer:{owner}:credit', 'liability'),
-        (new.id, 'tax:*:payable', 'liability'),
-        (new.id, 'shipping:payable', 'liability'),
-        (new.id, 'refund:clearing', 'liability'),
-        (new.id, 'opening', 'equity'),
-        (new.id, 'conversion:liquidity', 'equity'),
-        (new.id, 'conversion:spread', 'revenue'),
-        (new.id, 'commission', 'revenue'),
-        (new.id, 'expense:*', 'expense');
+        (given_book, 'gateway:*:clearing', 'asset'),
+        (given_book, 'bank:*', 'asset'),
+        (given_book, 'due-from:*', 'asset'),
+        (given_book, 'due-to:*', 'liability'),
+        (given_book, 'seller:{owner}:payable', 'liability'),
+        (given_book, 'customer:{owner}:credit', 'liability'),
+        (given_book, 'tax:*:payable', 'liability'),
+        (given_book, 'shipping:payable', 'liability'),
+        (given_book, 'refund:clearing', 'liability'),
+        (given_book, 'opening', 'equity'),
+        (given_book, 'conversion:liquidity', 'equity'),
+        (given_book, 'conversion:spread', 'revenue'),
+        (given_book, 'commission', 'revenue'),
+        (given_book, 'expense:*', 'expense');
+$$;
+create function begin_with_standard_chart() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+    perform give_standard_chart(new.id);
     return null;
 end
 $$;
 create trigger book_has_chart after insert on book
-for each row execute function give_standard_chart();
-
-insert into chart (book, pattern, kind)
-select
-    b.id,
-    standard.pattern,
-    standard.kind
-from book as b
-cross join
-    (values
-        ('gateway:*:clearing', 'asset'),
-        ('bank:*', 'asset'),
-        ('due-from:*', 'asset'),
-        ('due-to:*', 'liability'),
-        ('seller:{owner}:payable', 'liability'),
-        ('customer:{owner}:credit', 'liability'),
-        ('tax:*:payable', 'liability'),
-        ('shipping:payable', 'liability'),
-        ('refund:clearing', 'liability'),
-        ('opening', 'equity'),
-        ('conversion:liquidity', 'equity'),
-        ('conversion:spread', 'revenue'),
-        ('commission', 'revenue'),
-        ('expense:*', 'expense')
-    ) as standard (pattern, kind);
+for each row execute function begin_with_standard_chart();
+select give_standard_chart(b.id) from book as b;
 
 -- Accounts ----------------------------------------------------------------------------------------
 
