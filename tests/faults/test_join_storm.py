@@ -64,6 +64,8 @@ class Storm:
         await client.stream.aclose()
 
 
+# Ten thousand joins take a quarter of a minute of a processor, and others may want it, too.
+@pytest.mark.timeout(360)
 async def test_a_purchase_passes_between_ten_thousand_joins(
     database_url: str, valkey_url: str, database: Database
 ) -> None:
