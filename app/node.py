@@ -39,6 +39,8 @@ from app.identity.revocations import Revocations
 from app.identity.tokens import Tokens
 from app.ledger.books import Books
 from app.ledger.feed import AccountFeed
+from app.ledger.interline import Interline
+from app.ledger.keeper import Keeper
 from app.ledger.poster import Expiries, Posters
 from app.ledger.sealer import Sealer
 from app.ledger.service import Ledger
@@ -308,6 +310,8 @@ class Node:
             ledger=Ledger(self._database),
             books=Books(self._database),
             posters=self._posters,
+            interline=Interline(self._database),
+            keeper=Keeper(self._database),
             log=EventLog(self._database, self._feed),
             longpoll=self._longpoll,
             readiness=self._readiness,

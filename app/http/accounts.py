@@ -28,14 +28,16 @@ async def list_accounts(services: Services, request: Request) -> Response:
     """Those the caller may see, in the order in which they were opened."""
     query = await read_query(services, request, PageQuery)
     page = granted(await services.ledger.accounts(request.identity, Page(query.after, query.limit)))
-    return reply(AccountsPage([_summary(each) for each in page.items], page.next, str(page.cursor)))
+    return reply(
+        AccountsPage([summary_of(each) for each in page.items], page.next, str(page.cursor))
+    )
 
 
 async def get_account(services: Services, request: Request) -> Response:
     """One account with its balance."""
     await read_query(services, request, ReadQuery)
-    seen = granted(await services.ledger.account(request.identity, _number(request)))
-    summary = msgspec.structs.asdict(_summary(seen.account))
+    seen = granted(await services.ledger.account(request.identity, number_in(request)))
+    summary = msgspec.structs.asdict(summary_of(seen.account))
     return reply(AccountAnswer(**summary, cursor=str(seen.cursor)))
 
 
@@ -44,21 +46,23 @@ async def list_entries(services: Services, request: Request) -> Response:
     query = await read_query(services, request, PageQuery)
     page = granted(
         await services.ledger.entries(
-            request.identity, _number(request), Page(query.after, query.limit)
+            request.identity, number_in(request), Page(query.after, query.limit)
         )
     )
     return reply(EntriesPage([_entry(each) for each in page.items], page.next, str(page.cursor)))
 
 
-def _number(request: Request) -> int:
+def number_in(request: Request) -> int:
     """The account's number; what is none names no account."""
     number = number_of(request.params["account"])
     return granted(NO_ACCOUNT if number is None else number)
 
 
-def _summary(account: Account) -> AccountSummary:
+def summary_of(account: Account) -> AccountSummary:
+    """The account as it is shown."""
     return AccountSummary(
         id=str(account.id),
+        book=account.book,
         path=account.path,
         kind=account.kind,
         currency=account.currency,
@@ -72,6 +76,7 @@ def _summary(account: Account) -> AccountSummary:
         balance=account.balance,
         available=account.available,
         version=account.version,
+        closed_at=None if account.closed_at is None else moment(account.closed_at),
     )
 
 

@@ -40,7 +40,7 @@ async def get_book(services: Services, request: Request) -> Response:
     await read_query(services, request, ReadQuery)
     seen = granted(await services.books.get(request.identity, request.params["book"]))
     summary = msgspec.structs.asdict(_summary(seen.book))
-    chart = [_pattern(each) for each in seen.chart]
+    chart = [pattern_of(each) for each in seen.chart]
     return reply(BookAnswer(**summary, chart=chart, cursor=str(seen.cursor)))
 
 
@@ -71,7 +71,8 @@ def _summary(book: Book) -> BookSummary:
     return BookSummary(book.id, book.mode, book.head, locked)
 
 
-def _pattern(pattern: Pattern) -> PatternAnswer:
+def pattern_of(pattern: Pattern) -> PatternAnswer:
+    """The pattern as it is shown."""
     return PatternAnswer(pattern.pattern, pattern.kind, pattern.floor, pattern.ceiling)
 
 

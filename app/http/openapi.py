@@ -13,7 +13,7 @@ import msgspec
 from app.docstrings import attributes_of, without_attributes
 from app.domain.errors import Code
 from app.domain.names import ID_PATTERN, TOPIC_PATTERN
-from app.http.message import JSON, NDJSON, Request, Response
+from app.http.message import CSV, JSON, NDJSON, Request, Response
 from app.http.operations import public
 from app.http.problem import PROBLEM, Problem, meaning_of
 from app.http.router import ANY_METHOD, TOPIC, Operation, Route, Success
@@ -26,6 +26,10 @@ _REF: Final = "#/components/schemas/{name}"
 _HEADERS: Final = {
     "Agio-Cursor": {
         "description": "The body's `cursor`.",
+        "schema": {"type": "string"},
+    },
+    "Link": {
+        "description": "Of the relation `next`: the page that follows, where one does.",
         "schema": {"type": "string"},
     },
     "Location": {
@@ -209,6 +213,8 @@ def _success(ways: Sequence[Success]) -> dict[str, Any]:
     names = ["Location"] if ways[0].status == 201 else []
     if any("cursor" in getattr(way.answer, "__struct_fields__", ()) for way in ways):
         names.append("Agio-Cursor")
+    if CSV in content:
+        names.append("Link")
     return {"description": "Done.", "content": content} | _headers(names)
 
 

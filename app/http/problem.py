@@ -12,6 +12,7 @@ import msgspec
 from app.domain.errors import MEANINGS, Code, Meaning, Refusal
 from app.http.message import Response
 from app.ledger.codes import LEDGER_MEANINGS, LedgerCode
+from app.ledger.interline_request import InterlineRefused
 from app.ledger.model import PostingRefused
 from app.limits import RETRY_AFTER_S
 
@@ -75,7 +76,10 @@ def meaning_of(code: Code | LedgerCode) -> Meaning:
 
 
 def problem(
-    refusal: Refusal | PostingRefused, *, status: int | None = None, instance: str | None = None
+    refusal: Refusal | PostingRefused | InterlineRefused,
+    *,
+    status: int | None = None,
+    instance: str | None = None,
 ) -> Response:
     """The problem document of a refusal.
 

@@ -286,6 +286,7 @@ class AccountSummary(msgspec.Struct):
     """An account of the ledger, in minor units. `balance` is on its normal side."""
 
     id: str
+    book: Id
     path: str
     kind: Kind
     currency: Currency
@@ -299,6 +300,7 @@ class AccountSummary(msgspec.Struct):
     balance: int
     available: int
     version: Count
+    closed_at: Moment | None
 
 
 class AccountAnswer(AccountSummary):

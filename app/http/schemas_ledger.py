@@ -1,19 +1,37 @@
-"""The bodies of the ledger's API: books, postings, and what came of each of many.
+"""The bodies and queries of the ledger's API.
 
-What is posted, `PostingRequest`, and the answer to it, `Posted`, are the ledger's own structs.
+What is posted, `PostingRequest`, and the answer to it, `Posted`, are the ledger's own structs, as
+are those of accounts and patterns that are asked for.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from app.http.problem import AnyCode
-from app.http.schemas import Count, Id, Moment, PageQuery, WireCursor
+from app.http.schemas import (
+    Count,
+    Id,
+    Moment,
+    PageQuery,
+    WireCursor,
+)
+from app.ledger.keeping import Limits
 from app.ledger.model import Kind, Mode, Moved, Posted
-from app.ledger.request import Key
+from app.ledger.request import Key, Path
 
 Number = Annotated[int, msgspec.Meta(ge=1)]
+# RFC 3339 with its offset. Text, since a number would be taken for seconds since 1970, too.
+When = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=64,
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T",
+        description="RFC 3339, with its offset from UTC.",
+        examples=["2026-11-21T09:30:00Z"],
+    ),
+]
 
 
 class PostingsQuery(PageQuery):
@@ -145,3 +163,62 @@ class PostingOutcomes(msgspec.Struct):
     """What came of each posting, in the order in which they came."""
 
     items: list[PostingOutcome]
+
+
+# Accounts and charts ------------------------------------------------------------------------------
+
+
+class AccountChange(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be changed of an account: its limits, or that it is closed, for good.
+
+    Attributes:
+        closed: alone, without limits.
+    """
+
+    closed: Literal[True] | msgspec.UnsetType = msgspec.UNSET
+
+
+class PatternChange(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The limits of accounts that are opened at a pattern from now on.
+
+    Attributes:
+        pattern: as the chart has it.
+    """
+
+    pattern: Path
+
+
+class ChartAnswer(msgspec.Struct):
+    """A book's chart, in the order of its patterns."""
+
+    items: list[PatternAnswer]
+    cursor: WireCursor
+
+
+class NewLock(msgspec.Struct, forbid_unknown_fields=True):
+    """Nothing is to take effect before a moment any more, for good."""
+
+    before: When
+
+
+class LockAnswer(msgspec.Struct):
+    """A lock of a book.
+
+    Attributes:
+        book: the book's id.
+        locked_before: nothing takes effect before.
+        locked_by: who locked it.
+        locked_at: when.
+    """
+
+    book: Id
+    locked_before: Moment
+    locked_by: str
+    locked_at: Moment
+
+
+class InterlineAnswer(msgspec.Struct):
+    """A move between two books: a posting in each."""
+
+    debit: Posted
+    credit: Posted

@@ -11,6 +11,8 @@ from app.http.readiness import Readiness
 from app.identity.callers import Callers
 from app.identity.revocations import Revocations
 from app.ledger.books import Books
+from app.ledger.interline import Interline
+from app.ledger.keeper import Keeper
 from app.ledger.poster import Posters
 from app.ledger.service import Ledger
 from app.sales.service import Sales
@@ -42,6 +44,8 @@ class Services:
         ledger: accounts and entries.
         books: the books of each line, and what was posted.
         posters: post to books.
+        interline: posts between two books.
+        keeper: opens accounts, tends charts, locks periods.
         log: the event log, for readers that wait for a cursor.
         longpoll: the socket's clients that poll.
         readiness: what `/readyz` says.
@@ -59,6 +63,8 @@ class Services:
     ledger: Ledger
     books: Books
     posters: Posters
+    interline: Interline
+    keeper: Keeper
     log: EventLog
     longpoll: LongPoll
     readiness: Readiness

@@ -11,6 +11,8 @@ from app.events.feed import Feed
 from app.events.service import EventLog
 from app.identity.store import add_line
 from app.ledger.books import Books
+from app.ledger.interline import Interline
+from app.ledger.keeper import Keeper
 from app.ledger.poster import Posters
 from app.ledger.service import Ledger
 from app.storage import Database
@@ -91,6 +93,8 @@ async def open_bank(database: Database) -> AsyncIterator[Bank]:
             ledger=Ledger(database),
             books=Books(database),
             posters=posters,
+            interline=Interline(database),
+            keeper=Keeper(database),
             log=EventLog(database, Feed(database, MemoryBroker(), NoMembers())),
         )
         yield Bank(Api(services), database)

@@ -23,6 +23,8 @@ from app.identity.callers import Callers
 from app.identity.revocations import Revocations
 from app.identity.tokens import Tokens
 from app.ledger.books import Books
+from app.ledger.interline import Interline
+from app.ledger.keeper import Keeper
 from app.ledger.poster import Posters
 from app.ledger.service import Ledger
 from app.payments.memory_gateway import MemoryGateway
@@ -215,6 +217,8 @@ def bare_services(readiness: Readiness | None = None) -> Services:
         ledger=Ledger(database),
         books=Books(database),
         posters=Posters(database),
+        interline=Interline(database),
+        keeper=Keeper(database),
         log=log,
         longpoll=bare_longpoll(),
         readiness=readiness or Readiness({}, drop_event),
