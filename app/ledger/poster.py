@@ -13,9 +13,12 @@ more after a conflict, reads the book anew. Other nodes may post to the same boo
 book's row is the lock, and says whether what is remembered is still true.
 
 A poster whose batch fails crashes, and all who wait are told at once that it is not known what came
-of their postings. They ask again under the same keys, of the next life; a key is posted once.
+of their postings. They ask again under the same keys, of the next life; a key is posted once. They
+wait for the end of the life before, which would take a wake-up with it. Whose wake-up it took all
+the same, because they came just then, is woken for by the next caller, or the next sweep.
 
-`Expiries` wakes the posters of books with holds whose time is over, for books that nobody posts to.
+`Expiries` wakes the posters of books with holds whose time is over, for books that nobody posts to,
+and of books for which somebody waits and nobody works.
 """
 
 from collections import deque
@@ -132,6 +135,10 @@ class Desk:
             self._lines.pop(book, None)
             self._postings.pop(book, None)
         return taken
+
+    def left(self) -> list[str]:
+        """The books for which somebody waits and nobody works."""
+        return [book for book in self._lines if book not in self.served]
 
     def clear(self, book: str) -> list[Asked]:
         """The whole line, which is then empty."""
@@ -251,6 +258,11 @@ class Posters:
         """Ends the holds of a book that are due, if its poster can be asked."""
         await self._ask(book, ())
 
+    def wake_all(self) -> None:
+        """Have posters look at the desk for all who wait for one that does not."""
+        for book in self._desk.left():
+            self._wake(book)
+
     async def _ask(
         self, book: str, requests: Sequence[PostingRequest]
     ) -> Sequence[Result] | Refusal:
@@ -261,9 +273,12 @@ class Posters:
             refused = None if book in self._desk.served else self._wake(book)
             if refused is not None:
                 return refused
+            life = self.actors.whereis(book)
             results = await asked.wait()
             if results is not None:
                 return results
+            if life is not None:
+                await life.wait_down()
         return _UNKNOWN
 
     def _wake(self, book: str) -> Refusal | None:
@@ -309,6 +324,7 @@ class Expiries:
             life.on_stop(scope.cancel)
             life.ready()
             while True:
+                self._posters.wake_all()
                 for book in await self._database.read(posting.books_due):
                     await self._posters.expire(book)
                 await trio.sleep(EXPIRY_SWEEP_S)

@@ -62,3 +62,62 @@ update hold set expires_at = expires_at - $1::interval;
 -- Every book was posted to, and locked, earlier.
 update book
 set recorded_at = recorded_at - $1::interval, locked_before = locked_before - $1::interval;
+
+-- name: accounts
+-- Every account of a book.
+select
+    path,
+    currency,
+    case when normal = 'debit' then debits_posted - credits_posted else credits_posted - debits_posted end
+        as balance
+from account
+where book = $1
+order by path, currency;
+
+-- name: dump_book
+-- The books, whole.
+select b::text as line from book as b order by b.id;
+
+-- name: dump_chart
+-- The charts, whole.
+select c::text as line from chart as c order by c.book, c.pattern;
+
+-- name: dump_account
+-- The accounts, whole.
+select a::text as line from account as a order by a.id;
+
+-- name: dump_posting
+-- The postings, whole.
+select p::text as line from posting as p order by p.book, p.number;
+
+-- name: dump_transfer
+-- The transfers, whole.
+select t::text as line from transfer as t order by t.book, t.posting, t.leg;
+
+-- name: dump_hold
+-- The open holds, whole.
+select h::text as line from hold as h order by h.book, h.posting, h.leg;
+
+-- name: dump_conversion
+-- The conversions, whole.
+select c::text as line from conversion as c order by c.book, c.posting, c.leg;
+
+-- name: locked_before
+-- Until when a book is locked.
+select locked_before from book where id = $1;
+
+-- name: set_floor
+-- The least that may be available on an account: book, path, floor.
+with moved as (
+    update book set revision = revision + 1 where id = $1
+)
+
+update account set floor = $3 where book = $1 and path = $2;
+
+-- name: holds
+-- The open holds of a book.
+select posting, leg from hold where book = $1 order by posting, leg;
+
+-- name: keys
+-- The keys of a book's postings.
+select key from posting where book = $1 order by number;

@@ -1,0 +1,478 @@
+"""Posters on real PostgreSQL: their batches, their order, their bounds, and what ends them."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar, TypeVarTuple, cast
+
+import asyncpg
+import pytest
+import trio
+import trio.testing
+
+from actors import run_root
+from app.domain.errors import Code, Refusal
+from app.ledger import poster, posting
+from app.ledger.codes import LedgerCode
+from app.ledger.model import Accepted, Result
+from app.ledger.poster import Expiries, Posters
+from app.ledger.request import Pending, PostingRequest, Transfer
+from app.storage import Database, ReadConnection, StorageDown, WriteConnection, load_queries
+from tests.app.ledger.posting_book import (
+    BANK,
+    SAM,
+    Bank,
+    accepted,
+    ask,
+    pay,
+    refusal,
+    running,
+)
+
+pytestmark = pytest.mark.servers
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+_POSTING = load_queries("app.ledger", "posting.sql")
+
+
+class Watched(Database):
+    """The database of one node, in which each batch can be held, made to fail, and looked at.
+
+    Attributes:
+        batches: the keys of each batch, in the order in which they began.
+        gate: batches wait for it before they begin.
+        before: what is raised instead of the next batches, from the last.
+        after: what is raised after the next batches were committed, from the last.
+        failing: is set just before a batch fails.
+        ended: is set when a batch was committed.
+    """
+
+    def __init__(self, beneath: Database) -> None:
+        self.batches: list[list[str]] = []
+        self.gate = trio.Event()
+        self.gate.set()
+        self.before: list[Exception] = []
+        self.after: list[Exception] = []
+        self.failing = trio.Event()
+        self.ended = trio.Event()
+        self.around: Callable[..., Awaitable[Any]] | None = None
+        self._beneath = beneath
+
+    async def read(self, fn: Callable[[ReadConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
+        """A block that reads."""
+        return await self._beneath.read(fn, *args)
+
+    async def write(self, fn: Callable[[WriteConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
+        """A batch."""
+        (requests,) = cast("tuple[list[PostingRequest]]", args)
+        self.batches.append([request.key for request in requests])
+        await self.gate.wait()
+        if self.before:
+            self.failing.set()
+            raise self.before.pop()
+        block = fn if self.around is None else partial(self.around, fn)
+        result: T = await self._beneath.write(cast("Any", block), *args)
+        if self.after:
+            raise self.after.pop()
+        self.ended.set()
+        return result
+
+
+@pytest.fixture
+async def bank(database: Database) -> Bank:
+    """A book without accounts."""
+    bank = Bank(database)
+    await bank.open()
+    return bank
+
+
+async def post(
+    posters: Posters, answers: dict[str, list[Result] | Refusal], *requests: PostingRequest
+) -> None:
+    """A caller who posts, and keeps the answer under its first key."""
+    answers[requests[0].key] = await posters.post("acme", requests)
+
+
+def told(answer: list[Result] | Refusal) -> list[Result]:
+    """The results of an answer that is no refusal."""
+    assert isinstance(answer, list), answer
+    return answer
+
+
+async def settle() -> None:
+    """Until every task waits for something that is not there yet."""
+    await trio.testing.wait_all_tasks_blocked()
+
+
+# Batches -----------------------------------------------------------------------------------------
+
+
+async def test_what_comes_meanwhile_is_the_next_batch(bank: Bank) -> None:
+    """All of it, in the order in which it came, and each caller has its own results."""
+    node = Watched(bank.database)
+    posters = Posters(node)
+    answers: dict[str, list[Result] | Refusal] = {}
+    async with running(posters.actors), trio.open_nursery() as nursery:
+        node.gate = trio.Event()
+        nursery.start_soon(post, posters, answers, pay("first"))
+        await settle()
+        for number in range(8):
+            mine = [pay(f"{number}.{place}") for place in range(3)]
+            nursery.start_soon(post, posters, answers, *mine)
+            await settle()
+        node.gate.set()
+    later = [f"{number}.{place}" for number in range(8) for place in range(3)]
+    assert node.batches == [["first"], later]
+    numbers = {key: [accepted(each).number for each in told(answers[key])] for key in answers}
+    assert numbers == {
+        "first": [1],
+        **{f"{each}.0": [2 + 3 * each, 3 + 3 * each, 4 + 3 * each] for each in range(8)},
+    }
+    await bank.check()
+
+
+async def test_a_batch_is_bounded(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long request is several batches, a posting is never cut, and no caller is passed over."""
+    monkeypatch.setattr(poster, "TRANSFERS_A_BATCH_MAX", 4)
+    node = Watched(bank.database)
+    posters = Posters(node)
+    answers: dict[str, list[Result] | Refusal] = {}
+    long = ask("long", *[Transfer(BANK, SAM, 1, "EUR")] * 6)
+    async with running(posters.actors), trio.open_nursery() as nursery:
+        node.gate = trio.Event()
+        nursery.start_soon(post, posters, answers, *(pay(str(number)) for number in range(6)))
+        await settle()
+        for requests in ([long], [pay("a"), pay("b")], [pay("c"), pay("d")], [pay("e")]):
+            nursery.start_soon(post, posters, answers, *requests)
+            await settle()
+        node.gate.set()
+    assert node.batches == [list("0123"), ["long"], list("abcd"), list("e45")]
+    assert [accepted(each).number for each in told(answers["0"])] == [1, 2, 3, 4, 11, 12]
+    await bank.check()
+
+
+async def test_a_refusal_is_its_callers(bank: Bank) -> None:
+    """Callers of one batch: who asks for nonsense is told so, the others post."""
+    node = Watched(bank.database)
+    posters = Posters(node)
+    answers: dict[str, list[Result] | Refusal] = {}
+    async with running(posters.actors), trio.open_nursery() as nursery:
+        node.gate = trio.Event()
+        nursery.start_soon(post, posters, answers, pay("first"))
+        await settle()
+        nursery.start_soon(post, posters, answers, pay("good"))
+        nursery.start_soon(post, posters, answers, pay("bad", 0))
+        await settle()
+        node.gate.set()
+    assert refusal(told(answers["bad"])[0]) == (LedgerCode.AMOUNT_NOT_POSITIVE, 0)
+    assert accepted(told(answers["good"])[0]).number == 2
+    async with running(posters.actors):
+        assert await posters.post("nowhere", [pay("x")]) != []
+        assert await posters.post("acme", []) == []
+
+
+async def test_a_full_line_is_told(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who would be too many is told at once; those who wait are posted."""
+    monkeypatch.setattr(poster, "POSTINGS_WAITING_MAX", 3)
+    node = Watched(bank.database)
+    posters = Posters(node)
+    answers: dict[str, list[Result] | Refusal] = {}
+    async with running(posters.actors), trio.open_nursery() as nursery:
+        node.gate = trio.Event()
+        nursery.start_soon(post, posters, answers, pay("under way"))
+        await settle()
+        nursery.start_soon(post, posters, answers, pay("a"), pay("b"), pay("c"))
+        await settle()
+        busy = await posters.post("acme", [pay("d")])
+        assert isinstance(busy, Refusal)
+        assert busy.code is Code.BUSY
+        node.gate.set()
+    assert [accepted(each).number for each in told(answers["a"])] == [2, 3, 4]
+    assert await bank.balances() == {BANK: 20, SAM: 20}
+
+
+async def test_too_many_books_at_once(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A book more than may be posted to is busy; one that is at rest makes room."""
+    monkeypatch.setattr(poster, "POSTERS_MAX", 1)
+    await Bank(bank.database, "other").open()
+    node = Watched(bank.database)
+    posters = Posters(node)
+    answers: dict[str, list[Result] | Refusal] = {}
+    async with running(posters.actors), trio.open_nursery() as nursery:
+        node.gate = trio.Event()
+        nursery.start_soon(post, posters, answers, pay("a"))
+        await settle()
+        busy = await posters.post("other", [pay("b")])
+        assert isinstance(busy, Refusal)
+        assert busy.code is Code.BUSY
+        node.gate.set()
+    assert len(told(answers["a"])) == 1
+
+
+# What fails --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_batch_that_fails_once(bank: Bank, when: str) -> None:
+    """Before or after its commit: all who wait are posted, once, by the poster's next life."""
+    node = Watched(bank.database)
+    posters = Posters(node)
+    answers: dict[str, list[Result] | Refusal] = {}
+    async with running(posters.actors), trio.open_nursery() as nursery:
+        node.gate = trio.Event()
+        getattr(node, when).append(StorageDown("gone"))
+        nursery.start_soon(post, posters, answers, pay("first"))
+        await settle()
+        for number in range(20):
+            nursery.start_soon(post, posters, answers, pay(f"key {number}"))
+        await settle()
+        node.gate.set()
+    results = [told(answer)[0] for answer in answers.values()]
+    assert sorted(accepted(each).number for each in results) == list(range(1, 22))
+    stale = [key for key, answer in answers.items() if not _fresh(told(answer)[0])]
+    assert stale == ([] if when == "before" else ["first"])
+    await bank.check()
+
+
+def _fresh(result: Result) -> bool:
+    return isinstance(result, Accepted) and result.fresh
+
+
+async def test_who_comes_while_a_poster_dies(bank: Bank) -> None:
+    """Is not forgotten, though the dying took the wake-up: the next sweep wakes another."""
+    node = Watched(bank.database)
+    posters = Posters(node)
+    answers: dict[str, list[Result] | Refusal] = {}
+    node.before = [StorageDown("gone")]
+
+    async def late() -> None:
+        await node.failing.wait()
+        gone.cancel()
+        await post(posters, answers, pay("late"))
+
+    async with running(posters.actors), trio.open_nursery() as nursery:
+        nursery.start_soon(late)
+        with trio.CancelScope() as gone:
+            await posters.post("acme", [pay("first")])
+        await settle()
+        assert answers == {}
+        posters.wake_all()
+    assert accepted(told(answers["late"])[0]).number == 1
+
+
+async def test_a_database_that_stays_away(bank: Bank) -> None:
+    """Nobody waits for ever: it is not known what came of it; and later the same is posted."""
+    node = Watched(bank.database)
+    posters = Posters(node)
+    answers: dict[str, list[Result] | Refusal] = {}
+    node.before = [StorageDown("gone") for _ in range(100)]
+    async with running(posters.actors):
+        for _ in range(3):
+            async with trio.open_nursery() as nursery:
+                for number in range(10):
+                    nursery.start_soon(post, posters, answers, pay(f"key {number}"))
+            codes = {each.code for each in answers.values() if isinstance(each, Refusal)}
+            assert (len(answers), codes) == (10, {Code.OUTCOME_UNKNOWN})
+        node.before = []
+        async with trio.open_nursery() as nursery:
+            for number in range(10):
+                nursery.start_soon(post, posters, answers, pay(f"key {number}"))
+    assert sorted(accepted(told(each)[0]).number for each in answers.values()) == [*range(1, 11)]
+    await bank.check()
+
+
+async def test_a_batch_that_runs_again_after_a_conflict(bank: Bank, database_url: str) -> None:
+    """It reads the book anew, also where another node posted as many meanwhile."""
+    await bank.limit(SAM, 0)
+    node = Watched(bank.database)
+    posters = Posters(node)
+    tries: list[list[Result]] = []
+
+    async def around(fn: Callable[..., Awaitable[Any]], conn: WriteConnection, *args: Any) -> Any:
+        if tries:
+            await _post_elsewhere(database_url, pay("elsewhere", 1, credit="seller:sue:payable"))
+        result = await fn(conn, *args)
+        tries.append(result)
+        if len(tries) == 1:
+            raise asyncpg.SerializationError("another one first")
+        return result
+
+    async with running(posters.actors):
+        told(await posters.post("acme", [pay("in", 100)]))
+        node.around = around
+        (result,) = told(await posters.post("acme", [pay("out", 100, SAM, BANK)]))
+        node.around = None
+        (more,) = told(await posters.post("acme", [pay("out more", 1, SAM, BANK)]))
+    assert accepted(result).number == 3
+    assert len(tries) == 2
+    assert refusal(more) == (LedgerCode.BELOW_FLOOR, None)
+    assert bank.database.statistics().blocks_retried == 1
+    await bank.check()
+
+
+async def _post_elsewhere(url: str, request: PostingRequest) -> None:
+    """Another node posts, in a block of its own."""
+    conn = await asyncpg.connect(url)
+    try:
+        async with conn.transaction():
+            await posting.post(cast("WriteConnection", conn), "acme", [request])
+    finally:
+        await conn.close()
+
+
+# What is remembered ------------------------------------------------------------------------------
+
+
+class Reads:
+    """Notes whether a batch read its book's chart and accounts, or remembered them."""
+
+    def __init__(self) -> None:
+        self.anew: list[bool] = []
+
+    async def __call__(
+        self, fn: Callable[..., Awaitable[Any]], conn: WriteConnection, *args: Any
+    ) -> Any:
+        """A batch on a connection that is watched."""
+        self.anew.append(False)
+        return await fn(_Spied(conn, self), *args)
+
+
+class _Spied:
+    def __init__(self, conn: WriteConnection, reads: Reads) -> None:
+        self._conn = conn
+        self._reads = reads
+
+    async def fetch(self, query: str, *args: Any) -> Any:
+        if query == _POSTING.chart:
+            self._reads.anew[-1] = True
+        return await self._conn.fetch(query, *args)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._conn, name)
+
+
+async def test_a_book_is_remembered_until_something_moves(bank: Bank) -> None:
+    """By another node, or by whoever changes an account; what is then posted stands on that."""
+    await bank.limit(SAM, 0)
+    node = Watched(bank.database)
+    node.around = reads = Reads()
+    here, there = Posters(node), Posters(bank.database)
+    async with running(here.actors, there.actors):
+        told(await here.post("acme", [pay("in", 100)]))
+        told(await here.post("acme", [pay("out", 10, SAM, BANK)]))
+        told(await there.post("acme", [pay("out there", 90, SAM, BANK)]))
+        (result,) = told(await here.post("acme", [pay("out again", 1, SAM, BANK)]))
+        assert refusal(result) == (LedgerCode.BELOW_FLOOR, None)
+        told(await here.post("acme", [pay("in again", 1)]))
+        await bank.write("set_floor", bank.name, SAM, -5)
+        (result,) = told(await here.post("acme", [pay("out below", 6, SAM, BANK)]))
+    assert accepted(result).number == 5
+    assert reads.anew == [True, False, True, False, True]
+    await bank.check()
+
+
+async def test_no_more_is_remembered_than_may_be(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A book of many accounts is begun anew now and then, with the same results."""
+    monkeypatch.setattr(posting, "ACCOUNTS_REMEMBERED_MAX", 3)
+    node = Watched(bank.database)
+    node.around = reads = Reads()
+    posters = Posters(node)
+    async with running(posters.actors):
+        for number in range(6):
+            told(await posters.post("acme", [pay(str(number), credit=f"seller:s{number}:payable")]))
+    assert reads.anew == [True, False, False, True, False, False]
+    await bank.check()
+
+
+# The end -----------------------------------------------------------------------------------------
+
+
+async def test_who_was_heard_is_answered_at_a_stop(bank: Bank) -> None:
+    """The batch under way and those who wait for the next one; then it is over."""
+    node = Watched(bank.database)
+    posters = Posters(node)
+    answers: dict[str, list[Result] | Refusal] = {}
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(run_root, posters.actors, stop=stop))
+        node.gate = trio.Event()
+        nursery.start_soon(post, posters, answers, pay("under way"))
+        await settle()
+        nursery.start_soon(post, posters, answers, pay("waiting"))
+        await settle()
+        stop.set()
+        await settle()
+        node.gate.set()
+    assert [accepted(told(each)[0]).number for each in answers.values()] == [1, 2]
+    late = await posters.post("acme", [pay("late")])
+    assert isinstance(late, Refusal)
+
+
+async def test_a_caller_who_goes_away(bank: Bank) -> None:
+    """Is not missed: the others are answered, and the same asked again is the same posting."""
+    node = Watched(bank.database)
+    posters = Posters(node)
+    answers: dict[str, list[Result] | Refusal] = {}
+    async with running(posters.actors), trio.open_nursery() as nursery:
+        node.gate = trio.Event()
+        with trio.CancelScope() as gone:
+            async with trio.open_nursery() as impatient:
+                impatient.start_soon(post, posters, answers, pay("one"))
+                nursery.start_soon(post, posters, answers, pay("two"))
+                await settle()
+                gone.cancel()
+        node.gate.set()
+        (result,) = told(await posters.post("acme", [pay("one")]))
+    assert not _fresh(result)
+    assert await bank.balances() == {BANK: 10, SAM: 10}
+
+
+# What expires ------------------------------------------------------------------------------------
+
+
+async def hold(bank: Bank, owner: Database, count: int) -> None:
+    """Holds that were open until now."""
+    accepted((await bank.post(ask("hold", *[Pending(BANK, SAM, 5, "EUR", 60)] * count)))[0])
+    for table in ("posting", "transfer", "hold", "book"):
+        await Bank(owner).tamper(f"move_{table}_back", timedelta(seconds=61))
+
+
+async def test_holds_of_a_book_at_rest_expire(bank: Bank, owner: Database) -> None:
+    """Also where nobody posts to it; a book that takes nothing keeps no other from its turn."""
+    closed = Bank(bank.database, "aaa-closed")
+    await closed.open()
+    accepted((await closed.post(ask("hold", Pending(BANK, SAM, 5, "EUR", 60))))[0])
+    await hold(bank, owner, 3)
+    await closed.write("set_mode", closed.name, "closed")
+    node = Watched(bank.database)
+    posters = Posters(node)
+    stop = trio.Event()
+    async with running(posters.actors), trio.open_nursery() as nursery:
+        await nursery.start(partial(run_root, Expiries(node, posters), stop=stop))
+        await node.ended.wait()
+        stop.set()
+    assert await bank.database.read(posting.books_due) == ()
+    assert await bank.rows("holds", bank.name) == []
+    assert len(await bank.rows("holds", closed.name)) == 1
+    keys = [row["key"] for row in await bank.rows("keys", bank.name)]
+    assert keys == ["hold", "expire:1.0", "expire:1.1", "expire:1.2"]
+    await bank.check()
+
+
+async def test_more_holds_expire_than_fit_a_batch(
+    bank: Bank, owner: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The longest since first; one that waits its turn has expired all the same."""
+    monkeypatch.setattr(posting, "EXPIRIES_A_BATCH_MAX", 2)
+    await hold(bank, owner, 5)
+    left = []
+    for _ in range(3):
+        accepted_or_not = await bank.post()
+        left.append([row["leg"] for row in await bank.rows("holds", bank.name)])
+        assert accepted_or_not == []
+    assert left == [[2, 3, 4], [4], []]
+    await bank.check()
