@@ -208,7 +208,8 @@ create table posting (
     transfers smallint not null check (transfers >= 1),
     recorded_at timestamptz not null,
     -- When it takes effect, where that is earlier than when it was recorded.
-    effective_at timestamptz check (effective_at < recorded_at),
+    effective_at timestamptz
+    constraint posting_effective_when_recorded check (effective_at < recorded_at),
     -- The posting that it reverses: each is reversed once at most.
     reverses bigint check (reverses < number),
     -- Its other half, where money moved between two books.
@@ -237,12 +238,14 @@ create table transfer (
     currency text collate "C" not null,
     debit_account bigint not null,
     credit_account bigint not null,
-    amount bigint not null check (amount between 1 and 1000000000000000),
+    amount bigint not null
+    constraint transfer_amount_in_range check (amount between 1 and 1000000000000000),
     -- The hold that it ends, and all of what was held.
     pending_posting bigint,
     pending_leg smallint,
     pending_amount bigint,
-    expires_at timestamptz check (expires_at is null or phase = 'pending'),
+    expires_at timestamptz
+    constraint transfer_expires_if_held check (expires_at is null or phase = 'pending'),
     -- How many entries each account had with this one, its balance on its normal side then, and
     -- what was pending then on the side that this entry is on.
     debit_version bigint not null check (debit_version >= 1),

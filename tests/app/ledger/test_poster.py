@@ -1,9 +1,8 @@
 """Posters on real PostgreSQL: their batches, their order, their bounds, and what ends them."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar, TypeVarTuple, cast
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -15,9 +14,9 @@ from app.domain.errors import Code, Refusal
 from app.ledger import poster, posting
 from app.ledger.codes import LedgerCode
 from app.ledger.model import Accepted, Result
-from app.ledger.poster import Expiries, Posters
-from app.ledger.request import Pending, PostingRequest, Transfer
-from app.storage import Database, ReadConnection, StorageDown, WriteConnection, load_queries
+from app.ledger.poster import Posters
+from app.ledger.request import PostingRequest, Transfer
+from app.storage import Database, StorageDown, WriteConnection
 from tests.app.ledger.posting_book import (
     BANK,
     SAM,
@@ -28,56 +27,9 @@ from tests.app.ledger.posting_book import (
     refusal,
     running,
 )
+from tests.app.ledger.watched_node import Watched, post, settle, told
 
 pytestmark = pytest.mark.servers
-
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-
-_POSTING = load_queries("app.ledger", "posting.sql")
-
-
-class Watched(Database):
-    """The database of one node, in which each batch can be held, made to fail, and looked at.
-
-    Attributes:
-        batches: the keys of each batch, in the order in which they began.
-        gate: batches wait for it before they begin.
-        before: what is raised instead of the next batches, from the last.
-        after: what is raised after the next batches were committed, from the last.
-        failing: is set just before a batch fails.
-        ended: is set when a batch was committed.
-    """
-
-    def __init__(self, beneath: Database) -> None:
-        self.batches: list[list[str]] = []
-        self.gate = trio.Event()
-        self.gate.set()
-        self.before: list[Exception] = []
-        self.after: list[Exception] = []
-        self.failing = trio.Event()
-        self.ended = trio.Event()
-        self.around: Callable[..., Awaitable[Any]] | None = None
-        self._beneath = beneath
-
-    async def read(self, fn: Callable[[ReadConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
-        """A block that reads."""
-        return await self._beneath.read(fn, *args)
-
-    async def write(self, fn: Callable[[WriteConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
-        """A batch."""
-        (requests,) = cast("tuple[list[PostingRequest]]", args)
-        self.batches.append([request.key for request in requests])
-        await self.gate.wait()
-        if self.before:
-            self.failing.set()
-            raise self.before.pop()
-        block = fn if self.around is None else partial(self.around, fn)
-        result: T = await self._beneath.write(cast("Any", block), *args)
-        if self.after:
-            raise self.after.pop()
-        self.ended.set()
-        return result
 
 
 @pytest.fixture
@@ -86,24 +38,6 @@ async def bank(database: Database) -> Bank:
     bank = Bank(database)
     await bank.open()
     return bank
-
-
-async def post(
-    posters: Posters, answers: dict[str, list[Result] | Refusal], *requests: PostingRequest
-) -> None:
-    """A caller who posts, and keeps the answer under its first key."""
-    answers[requests[0].key] = await posters.post("acme", requests)
-
-
-def told(answer: list[Result] | Refusal) -> list[Result]:
-    """The results of an answer that is no refusal."""
-    assert isinstance(answer, list), answer
-    return answer
-
-
-async def settle() -> None:
-    """Until every task waits for something that is not there yet."""
-    await trio.testing.wait_all_tasks_blocked()
 
 
 # Batches -----------------------------------------------------------------------------------------
@@ -322,72 +256,6 @@ async def _post_elsewhere(url: str, request: PostingRequest) -> None:
         await conn.close()
 
 
-# What is remembered ------------------------------------------------------------------------------
-
-
-class Reads:
-    """Notes whether a batch read its book's chart and accounts, or remembered them."""
-
-    def __init__(self) -> None:
-        self.anew: list[bool] = []
-
-    async def __call__(
-        self, fn: Callable[..., Awaitable[Any]], conn: WriteConnection, *args: Any
-    ) -> Any:
-        """A batch on a connection that is watched."""
-        self.anew.append(False)
-        return await fn(_Spied(conn, self), *args)
-
-
-class _Spied:
-    def __init__(self, conn: WriteConnection, reads: Reads) -> None:
-        self._conn = conn
-        self._reads = reads
-
-    async def fetch(self, query: str, *args: Any) -> Any:
-        if query == _POSTING.chart:
-            self._reads.anew[-1] = True
-        return await self._conn.fetch(query, *args)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._conn, name)
-
-
-async def test_a_book_is_remembered_until_something_moves(bank: Bank) -> None:
-    """By another node, or by whoever changes an account; what is then posted stands on that."""
-    await bank.limit(SAM, 0)
-    node = Watched(bank.database)
-    node.around = reads = Reads()
-    here, there = Posters(node), Posters(bank.database)
-    async with running(here.actors, there.actors):
-        told(await here.post("acme", [pay("in", 100)]))
-        told(await here.post("acme", [pay("out", 10, SAM, BANK)]))
-        told(await there.post("acme", [pay("out there", 90, SAM, BANK)]))
-        (result,) = told(await here.post("acme", [pay("out again", 1, SAM, BANK)]))
-        assert refusal(result) == (LedgerCode.BELOW_FLOOR, None)
-        told(await here.post("acme", [pay("in again", 1)]))
-        await bank.write("set_floor", bank.name, SAM, -5)
-        (result,) = told(await here.post("acme", [pay("out below", 6, SAM, BANK)]))
-    assert accepted(result).number == 5
-    assert reads.anew == [True, False, True, False, True]
-    await bank.check()
-
-
-async def test_no_more_is_remembered_than_may_be(
-    bank: Bank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A book of many accounts is begun anew now and then, with the same results."""
-    monkeypatch.setattr(posting, "ACCOUNTS_REMEMBERED_MAX", 3)
-    node = Watched(bank.database)
-    node.around = reads = Reads()
-    posters = Posters(node)
-    async with running(posters.actors):
-        for number in range(6):
-            told(await posters.post("acme", [pay(str(number), credit=f"seller:s{number}:payable")]))
-    assert reads.anew == [True, False, False, True, False, False]
-    await bank.check()
-
-
 # The end -----------------------------------------------------------------------------------------
 
 
@@ -429,50 +297,3 @@ async def test_a_caller_who_goes_away(bank: Bank) -> None:
         (result,) = told(await posters.post("acme", [pay("one")]))
     assert not _fresh(result)
     assert await bank.balances() == {BANK: 10, SAM: 10}
-
-
-# What expires ------------------------------------------------------------------------------------
-
-
-async def hold(bank: Bank, owner: Database, count: int) -> None:
-    """Holds that were open until now."""
-    accepted((await bank.post(ask("hold", *[Pending(BANK, SAM, 5, "EUR", 60)] * count)))[0])
-    for table in ("posting", "transfer", "hold", "book"):
-        await Bank(owner).tamper(f"move_{table}_back", timedelta(seconds=61))
-
-
-async def test_holds_of_a_book_at_rest_expire(bank: Bank, owner: Database) -> None:
-    """Also where nobody posts to it; a book that takes nothing keeps no other from its turn."""
-    closed = Bank(bank.database, "aaa-closed")
-    await closed.open()
-    accepted((await closed.post(ask("hold", Pending(BANK, SAM, 5, "EUR", 60))))[0])
-    await hold(bank, owner, 3)
-    await closed.write("set_mode", closed.name, "closed")
-    node = Watched(bank.database)
-    posters = Posters(node)
-    stop = trio.Event()
-    async with running(posters.actors), trio.open_nursery() as nursery:
-        await nursery.start(partial(run_root, Expiries(node, posters), stop=stop))
-        await node.ended.wait()
-        stop.set()
-    assert await bank.database.read(posting.books_due) == ()
-    assert await bank.rows("holds", bank.name) == []
-    assert len(await bank.rows("holds", closed.name)) == 1
-    keys = [row["key"] for row in await bank.rows("keys", bank.name)]
-    assert keys == ["hold", "expire:1.0", "expire:1.1", "expire:1.2"]
-    await bank.check()
-
-
-async def test_more_holds_expire_than_fit_a_batch(
-    bank: Bank, owner: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The longest since first; one that waits its turn has expired all the same."""
-    monkeypatch.setattr(posting, "EXPIRIES_A_BATCH_MAX", 2)
-    await hold(bank, owner, 5)
-    left = []
-    for _ in range(3):
-        accepted_or_not = await bank.post()
-        left.append([row["leg"] for row in await bank.rows("holds", bank.name)])
-        assert accepted_or_not == []
-    assert left == [[2, 3, 4], [4], []]
-    await bank.check()
