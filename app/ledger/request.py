@@ -175,7 +175,8 @@ def check_meta(meta: Mapping[str, Any] | None) -> None:
     """See to it that this can be kept beside a posting.
 
     Raises:
-        ValueError: it is more JSON than may be, or the database would need more room for it.
+        ValueError: it is more JSON than may be, or the database would need more room for it, or
+            has none for it: a character U+0000.
     """
     if meta is None:
         return
@@ -189,10 +190,12 @@ def check_meta(meta: Mapping[str, Any] | None) -> None:
 def _jsonb_bytes(value: object) -> int:
     """At least as many bytes as PostgreSQL takes for a value: `1e300` is short until it is kept."""
     if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("`meta` has a character U+0000, which cannot be kept")
         return len(value.encode())
     if isinstance(value, Mapping):
         pairs = value.items()
-        return 8 + sum(8 + len(name.encode()) + _jsonb_bytes(each) for name, each in pairs)
+        return 8 + sum(8 + _jsonb_bytes(name) + _jsonb_bytes(each) for name, each in pairs)
     if isinstance(value, list | tuple):
         return 8 + sum(4 + _jsonb_bytes(each) for each in value)
     if isinstance(value, float):
