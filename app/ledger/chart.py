@@ -84,5 +84,5 @@ def _fits(wanted: str, word: str) -> bool:
     return wanted in {word, ANY, OWNER}
 
 
-def _by_how_much_it_says(pattern: Pattern) -> list[tuple[int, str]]:
-    return [(int(word in {ANY, OWNER}), word) for word in pattern.pattern.split(":")]
+def _by_how_much_it_says(pattern: Pattern) -> tuple[list[bool], str]:
+    return [word in {ANY, OWNER} for word in pattern.pattern.split(":")], pattern.pattern

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from actors import VirtualActors, run_root
+from actors import Supervised, run_root
 from app.ledger import posting
 from app.ledger.model import Accepted, Posted, PostingRefused, Result
 from app.ledger.plan import Terms
@@ -121,7 +121,7 @@ class Bank:
 
 
 @asynccontextmanager
-async def running(*parts: VirtualActors[Any]) -> AsyncIterator[None]:
+async def running(*parts: Supervised) -> AsyncIterator[None]:
     """These parts of nodes run for as long as the block."""
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
