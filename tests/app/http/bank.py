@@ -82,11 +82,11 @@ class Bank:
 
 
 @asynccontextmanager
-async def open_bank(database: Database) -> AsyncIterator[Bank]:
-    """One that is open for as long as the block."""
+async def open_bank(database: Database, posting_to: Database | None = None) -> AsyncIterator[Bank]:
+    """One that is open for as long as the block; its posters may have another database."""
     for line in ("demo", "other"):
         await database.write(add_line, line, line, 0)
-    posters = Posters(database)
+    posters = Posters(posting_to or database)
     async with running(posters.actors.as_child()):
         services = replace(
             bare_services(),

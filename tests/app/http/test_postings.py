@@ -10,7 +10,7 @@ from app.domain.errors import Code
 from app.http.message import JSON, NDJSON
 from app.ledger.codes import LedgerCode
 from app.ledger.limits import TRANSFERS_A_BATCH_MAX
-from app.storage import Database
+from app.storage import Annex, Database
 from tests.app.http.bank import (
     BANK,
     FEES,
@@ -250,6 +250,20 @@ async def test_more_than_one_batch_takes_is_posted_in_order(bank: Bank) -> None:
         pages.append([each["key"] for each in page["items"]])
         after = page["next"]
     assert pages == [["a", "b", "c"], ["d", "e"]]
+
+
+async def test_nothing_overtakes_what_is_left_open(annex: Annex, database: Database) -> None:
+    """Where it is not known what came of a posting, it may be sent again; the rest is not tried."""
+    wide = [transfer()] * (TRANSFERS_A_BATCH_MAX // 2)
+    nowhere = Database(annex, "postgresql://nobody@127.0.0.1:1/none")
+    async with open_bank(database, nowhere) as bank:
+        alone = await bank.post(posting("a"))
+        assert (alone.status, alone.code) == (504, Code.OUTCOME_UNKNOWN)
+        many = [posting("a", *wide), posting("b", *wide), posting(""), posting("c"), posting("d")]
+        items = (await bank.post(*many)).body["items"]
+        assert [each["status"] for each in items] == [504, 504, 400, 503, 503]
+        assert [each["retryable"] for each in items] == [True, True, False, True, True]
+        assert items[3]["code"] == Code.BUSY
 
 
 @pytest.mark.parametrize(
