@@ -16,6 +16,9 @@ TRANSFERS_A_POSTING_MAX: Final = 1_000
 META_BYTES_MAX: Final = 4_096
 META_STORED_BYTES_MAX: Final = 8_192
 
+# How deep it nests: whoever walks it does so by calls within calls.
+META_DEPTH_MAX: Final = 64
+
 # Transfers in one page of a book's postings: some 300 KB of JSON. A page has one posting at least.
 TRANSFERS_A_PAGE_MAX: Final = 1_000
 
@@ -34,6 +37,10 @@ RATE_PART_MAX: Final = 10**15
 
 # One atomic block holds its book's row while it is decided and written: some 50 ms for so many.
 TRANSFERS_A_BATCH_MAX: Final = 1_000
+
+# As how many of them a reversal counts before it is known what it reverses: of the largest, so few
+# fit a batch that it ends well within a statement's time.
+REVERSAL_COUNTS: Final = 50
 
 # A poster that died in the middle is asked once more: what was posted is found under its key.
 POST_TRIES_MAX: Final = 2

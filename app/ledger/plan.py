@@ -170,12 +170,14 @@ class Planner:
         refused = conversion.refuse(asked)
         if refused:
             return refused
+        transfers = conversion.convert(asked)
+        if transfers is LedgerCode.AMOUNT_TOO_LARGE:
+            return transfers
         if asked.valid_until is not None and asked.valid_until <= self._facts.now:
             return LedgerCode.QUOTE_EXPIRED
         taken = [known.quote for _, known, _ in plan.conversions]
         if asked.quote is not None and (asked.quote in self._facts.quotes or asked.quote in taken):
             return LedgerCode.QUOTE_USED
-        transfers = conversion.convert(asked)
         if isinstance(transfers, LedgerCode):
             return transfers
         plan.conversions.append((len(plan.moves), asked, transfers[1].amount))

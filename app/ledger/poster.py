@@ -48,6 +48,7 @@ from app.ledger.limits import (
     POSTER_IDLE_S,
     POSTERS_MAX,
     POSTINGS_WAITING_MAX,
+    REVERSAL_COUNTS,
     TRANSFERS_A_BATCH_MAX,
 )
 from app.ledger.model import Result
@@ -68,7 +69,7 @@ class Asked:
 
     Attributes:
         requests: in their order; none: end the holds that are due.
-        transfers: how many they bring, a reversal counted as one.
+        transfers: how many they bring, a reversal counted as some.
         results: of the requests, once there are any; None where it is not known.
     """
 
@@ -213,8 +214,12 @@ class PosterActor(Actor[None]):
 
 
 def transfers_of(requests: Sequence[PostingRequest]) -> int:
-    """How many transfers these bring, a reversal counted as one."""
-    return sum(len(request.transfers) or 1 for request in requests)
+    """How many transfers these bring, a reversal counted as some."""
+    return sum(map(_transfers_in, requests))
+
+
+def _transfers_in(request: PostingRequest) -> int:
+    return len(request.transfers) or (1 if request.reverses is None else REVERSAL_COUNTS)
 
 
 class Posters:
@@ -299,7 +304,7 @@ def _shares(requests: Sequence[PostingRequest]) -> list[Sequence[PostingRequest]
     shares: list[Sequence[PostingRequest]] = []
     start = transfers = 0
     for place, request in enumerate(requests):
-        count = len(request.transfers) or 1
+        count = _transfers_in(request)
         if transfers and transfers + count > TRANSFERS_A_BATCH_MAX:
             shares.append(requests[start:place])
             start, transfers = place, 0

@@ -17,6 +17,7 @@ from app.ledger.limits import (
     EXPIRES_AFTER_S_MAX,
     KEY_CHARACTERS_MAX,
     META_BYTES_MAX,
+    META_DEPTH_MAX,
     META_STORED_BYTES_MAX,
     PATH_CHARACTERS_MAX,
     TRANSFERS_A_POSTING_MAX,
@@ -168,6 +169,9 @@ class PostingRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
                 )
         except OverflowError:
             raise ValueError("`effective_at` is beyond all moments in UTC") from None
+        # The database's driver takes the first moment of all for minus infinity.
+        if self.effective_at is not None and self.effective_at.year == 1:
+            raise ValueError("`effective_at` is in the year 1")
         check_meta(self.meta)
 
 
@@ -182,22 +186,26 @@ def check_meta(meta: Mapping[str, Any] | None) -> None:
         return
     if (
         len(msgspec.json.encode(meta)) > META_BYTES_MAX
-        or _jsonb_bytes(meta) > META_STORED_BYTES_MAX
+        or _jsonb_bytes(meta, META_DEPTH_MAX) > META_STORED_BYTES_MAX
     ):
         raise ValueError("`meta` is too large")
 
 
-def _jsonb_bytes(value: object) -> int:
+def _jsonb_bytes(value: object, depth: int) -> int:
     """At least as many bytes as PostgreSQL takes for a value: `1e300` is short until it is kept."""
     if isinstance(value, str):
         if "\0" in value:
             raise ValueError("`meta` has a character U+0000, which cannot be kept")
         return len(value.encode())
+    if depth == 0:
+        raise ValueError("`meta` is too deep")
     if isinstance(value, Mapping):
         pairs = value.items()
-        return 8 + sum(8 + _jsonb_bytes(name) + _jsonb_bytes(each) for name, each in pairs)
+        return 8 + sum(
+            8 + _jsonb_bytes(name, depth) + _jsonb_bytes(each, depth - 1) for name, each in pairs
+        )
     if isinstance(value, list | tuple):
-        return 8 + sum(4 + _jsonb_bytes(each) for each in value)
+        return 8 + sum(4 + _jsonb_bytes(each, depth - 1) for each in value)
     if isinstance(value, float):
         return (
             192  # two for each four digits, of which there are 341 at most, and some for the rest
