@@ -170,6 +170,20 @@ for each row when (
     )
 )
 execute function refuse_recount();
+
+-- Whoever remembers a book's accounts is told of what is no posting, whoever changed it.
+create function move_revision() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+    update book set revision = revision + 1 where id = new.book;
+    return null;
+end
+$$;
+create trigger account_moves_revision after update on account
+for each row when (
+    (old.floor, old.ceiling, old.closed_at) is distinct from (new.floor, new.ceiling, new.closed_at)
+)
+execute function move_revision();
 create trigger account_stays before delete or truncate on account
 for each statement execute function refuse_change();
 create trigger book_counts_postings before update on book
@@ -404,6 +418,8 @@ where book.id = last.book;
 alter table book enable trigger book_counts_postings;
 
 drop table entry_before, transfer_before, posting_before;
+alter index posting_pkey1 rename to posting_pkey;
+alter index transfer_pkey1 rename to transfer_pkey;
 -- Nothing refers to it any more, and an index less is one less to look rows up by.
 alter table account drop constraint account_id_book_currency_key;
 

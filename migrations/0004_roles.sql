@@ -27,7 +27,7 @@ revoke create on schema public from public;
 revoke execute on function
 refuse_change(), refuse_change_of_final(), refuse_recount(), check_account(), give_standard_chart(text),
 begin_with_standard_chart(),
-continue_books(), continue_accounts(), continue_holds(), violations(integer),
+continue_books(), continue_accounts(), continue_holds(), move_revision(), violations(integer),
 posting_by(text, timestamptz)
 from public;
 grant execute on function violations(integer), posting_by(text, timestamptz) to agio_server;

@@ -108,10 +108,6 @@ select locked_before from book where id = $1;
 
 -- name: set_floor
 -- The least that may be available on an account: book, path, floor.
-with moved as (
-    update book set revision = revision + 1 where id = $1
-)
-
 update account set floor = $3 where book = $1 and path = $2;
 
 -- name: holds

@@ -51,7 +51,7 @@ _HOLDS = "transfer_ends_an_open_hold"
 # What is wrong by one fault, and the rule that it breaks.
 WRONG: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "number-skipped": ({"transfers": [{"posting": 4}], "number": 4}, _BOOK),
-    "number-again": ({"transfers": [{"posting": 2, "leg": 7}], "number": 2}, "posting_pkey1"),
+    "number-again": ({"transfers": [{"posting": 2, "leg": 7}], "number": 2}, "posting_pkey"),
     "no-transfers": ({"transfers": [], "legs": 1}, _BOOK),
     "nothing": ({"transfers": [], "legs": 0}, "posting_transfers_check"),
     "a-leg-too-few": ({"transfers": [MOVE], "legs": 2}, _BOOK),

@@ -89,4 +89,4 @@ async def test_a_statement_is_read_from_indexes(full: Database) -> None:
         return await _explain(conn, _SQL.statement_lines, *arguments)
 
     plan = await full.read(explain)
-    assert scanned(plan) == {*BOTH_SIDES, "Only Scan using posting_pkey1"}, plan
+    assert scanned(plan) == {*BOTH_SIDES, "Only Scan using posting_pkey"}, plan
