@@ -8,6 +8,7 @@ that no posting overtakes another. All may be sent again: a key is posted once.
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
+from math import inf
 from typing import Final
 
 import msgspec
@@ -25,8 +26,8 @@ from app.http.schemas_ledger import PostingOutcome, PostingOutcomes
 from app.http.services import Services
 from app.identity.model import Scope
 from app.ledger.codes import LedgerCode
-from app.ledger.limits import TRANSFERS_A_BATCH_MAX
-from app.ledger.model import Posted, PostingRefused, Result
+from app.ledger.limits import ANSWER_TRANSFERS_MAX, TRANSFERS_A_BATCH_MAX
+from app.ledger.model import Accepted, Posted, PostingRefused, Result
 from app.ledger.poster import transfers_of
 from app.ledger.request import PostingRequest
 from app.limits import ITEMS_BODY_BYTES_MAX
@@ -34,6 +35,9 @@ from app.limits import ITEMS_BODY_BYTES_MAX
 _DECODER: Final = ItemDecoder(PostingRequest)
 _NOT_TRIED: Final = Refusal(
     Code.BUSY, "Not tried, since it is not known what came of one before it; send both again."
+)
+_NO_ROOM: Final = Refusal(
+    Code.BUSY, f"Not tried: the answer is too large with those before it. Send less, or {NDJSON}."
 )
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -51,8 +55,8 @@ async def post(services: Services, request: Request) -> Response:
     if preferred(request.headers.get("accept", ""), offered) == NDJSON:
         lines = partial(_lines, services, book, items)
         return Response(200, (("Content-Type", NDJSON),), chunks=lines)
-    outcomes = [each async for some in _post_many(services, book, items) for each in some]
-    return reply(PostingOutcomes(outcomes))
+    shares = _post_many(services, book, items, room=ANSWER_TRANSFERS_MAX)
+    return reply(PostingOutcomes([each async for some in shares for each in some]))
 
 
 async def _post_one(services: Services, book: str, asked: PostingRequest) -> Response:
@@ -73,17 +77,19 @@ async def _lines(
 
 
 async def _post_many(
-    services: Services, book: str, items: Sequence[PostingRequest | Refusal]
+    services: Services, book: str, items: Sequence[PostingRequest | Refusal], room: float = inf
 ) -> AsyncGenerator[list[PostingOutcome], None]:
-    """The outcomes, a share at a time."""
+    """The outcomes, a share at a time; no more is tried once there was no `room` for transfers."""
     failed: Refusal | None = None
     for share in _shares(items):
         asked = [each for each in share if isinstance(each, PostingRequest)]
         answer = failed or (await services.posters.post(book, asked) if asked else [])
         if isinstance(answer, Refusal):
-            failed = _NOT_TRIED
+            failed = failed or _NOT_TRIED
             yield [_outcome(each if isinstance(each, Refusal) else answer) for each in share]
             continue
+        room -= sum(len(each.posted.transfers) for each in answer if isinstance(each, Accepted))
+        failed = _NO_ROOM if room <= 0 else None
         results = iter(answer)
         yield [_outcome(each if isinstance(each, Refusal) else next(results)) for each in share]
 

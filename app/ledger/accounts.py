@@ -22,6 +22,7 @@ from app.ledger.keeping import (
     refuse_close,
     refuse_limits,
     refuse_pattern,
+    refuse_pattern_limits,
 )
 from app.ledger.model import NO_ACCOUNT, Account
 from app.ledger.posting import to_account
@@ -164,8 +165,9 @@ async def limit_pattern(
     if found is None:
         return _NO_PATTERN
     floor, ceiling = limits.over(found.floor, found.ceiling)
-    if floor is not None and ceiling is not None and floor > ceiling:
-        return Refusal(Code.INVALID_REQUEST, "`floor` is more than `ceiling`.")
+    refused = refuse_pattern_limits(floor, ceiling)
+    if refused:
+        return refused
     await conn.execute(_SQL.limit_pattern, book.id, pattern, floor, ceiling)
     return Pattern(pattern, found.kind, floor, ceiling)
 

@@ -170,7 +170,7 @@ class StoredPosting:
         reverses: the number of the posting that it reverses.
         reversed_by: the number of the posting that reverses it.
         paired: whether it is one half of a posting between two books.
-        transfers: in the order of their legs.
+        transfers: in the order of their legs; none where nobody needs them.
     """
 
     number: int
@@ -203,7 +203,8 @@ class Facts:
 
     Attributes:
         now: the database's time; never before the book's last posting was recorded.
-        postings: those that were recorded under the batch's keys, by key.
+        postings: those that were recorded under the batch's keys, by key; with transfers where the
+            same was asked.
         reversed: those that are to be reversed, by number.
         holds: those that are to be ended, by name; and those that are due to expire.
         due: the names of those that are due to expire.

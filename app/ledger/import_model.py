@@ -73,6 +73,8 @@ class Rows:
             request = _POSTING.decode(text)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return self._refuse(RowCode.ROW_MALFORMED, str(error))
+        except RecursionError:
+            return self._refuse(RowCode.ROW_MALFORMED, "It nests too deep.")
         if _NUL in text:
             return self._refuse(RowCode.ROW_MALFORMED, "No text has a NUL in it.")
         return self._in_order(request)

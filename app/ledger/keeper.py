@@ -65,7 +65,7 @@ class Keeper:
         Returns:
             The pattern; or not_found, already_there (but for its kind, its limits, or where the
             owner's name stands), kind_differs (it fits paths that have another kind),
-            invalid_request (no pattern, a floor above the ceiling, or one pattern too many).
+            invalid_request (no pattern, limits that 0 is beyond, or one pattern too many).
         """
         change = partial(accounts.add_pattern, wanted=wanted)
         return await self._database.write(on_book, identity.line, book, change)
@@ -76,7 +76,7 @@ class Keeper:
         """Changes the limits that accounts get which are opened at a pattern from now on.
 
         Returns:
-            The pattern; or not_found (book or pattern), invalid_request (floor above ceiling).
+            The pattern; or not_found (book or pattern), invalid_request (0 is beyond them).
         """
         change = partial(accounts.limit_pattern, pattern=pattern, limits=limits)
         return await self._database.write(on_book, identity.line, book, change)

@@ -96,6 +96,15 @@ def refuse_close(account: Account) -> Refusal | None:
     return None
 
 
+def refuse_pattern_limits(floor: int | None, ceiling: int | None) -> Refusal | None:
+    """Why no pattern can have these limits: an account begins at 0, and with the pattern's."""
+    if (floor or 0) <= 0 <= (ceiling or 0):
+        return None
+    return Refusal(
+        Code.INVALID_REQUEST, "A pattern's `floor` is at most 0, and its `ceiling` at least 0."
+    )
+
+
 def refuse_pattern(chart: Chart, wanted: Pattern) -> Refusal | None:
     """Why a chart cannot have one more pattern, which it does not have.
 
@@ -103,9 +112,9 @@ def refuse_pattern(chart: Chart, wanted: Pattern) -> Refusal | None:
     """
     if not is_pattern(wanted.pattern) or wanted.pattern.count(OWNER) > 1:
         return Refusal(Code.INVALID_REQUEST, "This is no pattern of accounts.")
-    floor, ceiling = wanted.floor, wanted.ceiling
-    if floor is not None and ceiling is not None and floor > ceiling:
-        return Refusal(Code.INVALID_REQUEST, "`floor` is more than `ceiling`.")
+    refused = refuse_pattern_limits(wanted.floor, wanted.ceiling)
+    if refused:
+        return refused
     if any(_anonymous(each) == _anonymous(wanted) for each in chart.patterns):
         return Refusal(Code.ALREADY_THERE)
     if any(each.kind != wanted.kind and _overlap(each, wanted) for each in chart.patterns):

@@ -22,6 +22,10 @@ META_DEPTH_MAX: Final = 64
 # Transfers in one page of a book's postings: some 300 KB of JSON. A page has one posting at least.
 TRANSFERS_A_PAGE_MAX: Final = 1_000
 
+# Transfers in the one answer to many postings, some 200 bytes each: more than any body says. But
+# reversals are told with transfers that no body said, a thousand for 40 bytes.
+ANSWER_TRANSFERS_MAX: Final = 200_000
+
 # Books whose line a node remembers, some 200 bytes each.
 BOOKS_KNOWN_MAX: Final = 10_000
 

@@ -55,6 +55,7 @@ from app.ledger.request import (
     Transfer,
     Void,
     read_pending_name,
+    request_hash,
 )
 from app.ledger.rules import Batch
 from app.storage import ReadConnection, Row, WriteConnection, load_queries
@@ -150,9 +151,11 @@ async def read_facts(
     named = _Named(requests)
     numbers = {*row["numbers"], *named.reversed}
     if numbers:
-        stored = await _read_postings(conn, state.id, numbers)
+        stored = await _read_postings(conn, state.id, numbers, named.reversed, requests)
         facts.postings = {posting.key: posting for posting in stored}
-        facts.reversed = {posting.number: posting for posting in stored}
+        facts.reversed = {
+            posting.number: posting for posting in stored if posting.number in named.reversed
+        }
     holds = {*facts.due, *named.holds}
     if holds:
         facts.holds = await _read_holds(conn, state.id, holds)
@@ -172,7 +175,7 @@ class _Named:
         self.reversed: set[int] = set()
         self.quotes: set[str] = set()
         for request in requests:
-            if request.reverses is not None:
+            if request.reverses is not None and not request.transfers:
                 self.reversed.add(request.reverses)
             for asked in request.transfers:
                 self._add(asked)
@@ -212,16 +215,29 @@ def _touched(facts: Facts) -> set[int]:
 
 
 async def _read_postings(
-    conn: WriteConnection, book: str, numbers: set[int]
+    conn: WriteConnection,
+    book: str,
+    numbers: set[int],
+    reversed_: set[int],
+    requests: Sequence[PostingRequest],
 ) -> list[StoredPosting]:
-    wanted = sorted(numbers)
+    """Postings by their numbers, those whose transfers nobody needs without them.
+
+    Needed are those of postings to be `reversed_`, and of those that the requests ask for again. A
+    key that was used for something else is refused, however much that was.
+    """
+    rows = await conn.fetch(_SQL.postings, book, sorted(numbers))
+    keys = {row["key"] for row in rows}
+    again = {(each.key, request_hash(each)) for each in requests if each.key in keys}
+    wanted = [
+        row["number"]
+        for row in rows
+        if row["number"] in reversed_ or (row["key"], row["request_hash"]) in again
+    ]
     transfers: dict[int, list[StoredTransfer]] = {}
     for row in await conn.fetch(_SQL.transfers, book, wanted):
         transfers.setdefault(row["posting"], []).append(_to_transfer(row))
-    return [
-        StoredPosting(**row, transfers=tuple(transfers[row["number"]]))
-        for row in await conn.fetch(_SQL.postings, book, wanted)
-    ]
+    return [StoredPosting(**row, transfers=tuple(transfers.get(row["number"], ()))) for row in rows]
 
 
 def _to_transfer(row: Row) -> StoredTransfer:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from app.domain.errors import Code
+from app.http import postings
 from app.http.message import JSON, NDJSON
 from app.ledger.codes import LedgerCode
 from app.ledger.limits import TRANSFERS_A_BATCH_MAX
@@ -290,6 +291,18 @@ async def test_many_are_answered_as_they_came_or_as_is_wished(
     assert answer.response.header("content-type") == (NDJSON if lines else JSON)
     (outcome,) = answer.body if lines else answer.body["items"]
     assert outcome["status"] == 201
+
+
+async def test_an_answer_has_an_end(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What asks for much with little is not tried beyond it, and can be asked for again."""
+    monkeypatch.setattr(postings, "ANSWER_TRANSFERS_MAX", 4)
+    monkeypatch.setattr(postings, "TRANSFERS_A_BATCH_MAX", 3)
+    asked = [posting(str(number), *[transfer()] * 2) for number in range(4)]
+    body = msgspec.json.encode([*asked, {}])
+    answer = await bank.api.post_bytes(TELLER, POSTINGS, body)
+    assert [each["status"] for each in answer.body["items"]] == [201, 201, 503, 503, 400]
+    assert [each["retryable"] for each in answer.body["items"][2:4]] == [True, True]
+    assert await bank.balance(BANK) == 400
 
 
 @pytest.mark.parametrize(("body", "media"), [(b"[]", JSON), (b"", NDJSON)])

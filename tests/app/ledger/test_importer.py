@@ -132,6 +132,11 @@ async def test_what_nobody_asked_for_differs_and_nothing_does_not(past: Past) ->
         (b"{", RowCode.ROW_MALFORMED),
         (b"\xff", RowCode.ROW_MALFORMED),
         (b'"text"', RowCode.ROW_MALFORMED),
+        pytest.param(
+            b'{"key": "deep", "meta": {"a": ' + b"[" * 4_000 + b"]" * 4_000 + b"}}",
+            RowCode.ROW_MALFORMED,
+            id="deep",
+        ),
         (row(2, "bank:main", "opening", 1, more=1), RowCode.ROW_MALFORMED),
         (row(2, "bank:\x00", "opening", 1), RowCode.ROW_MALFORMED),
         (row(2, "bank:main", "opening", 1, effective_at=None), RowCode.EFFECTIVE_MISSING),
@@ -139,7 +144,7 @@ async def test_what_nobody_asked_for_differs_and_nothing_does_not(past: Past) ->
             row(2, "bank:main", "opening", 1, effective_at="2025-02-28T12:00:00Z"),
             RowCode.EFFECTIVE_OUT_OF_ORDER,
         ),
-        (b'{"key": "' + b"x" * 3_000 + b'"}', RowCode.ROW_TOO_LONG),
+        (b'{"key": "' + b"x" * 20_000 + b'"}', RowCode.ROW_TOO_LONG),
         (
             row(2, "bank:main", "opening", 1, effective_at="2999-01-01T00:00:00Z"),
             LedgerCode.EFFECTIVE_IN_FUTURE,
@@ -156,8 +161,8 @@ async def test_each_row_has_one_outcome(
     code: RowCode | LedgerCode,
 ) -> None:
     """A bad row is refused with its line, and disturbs none of the others before or after it."""
-    monkeypatch.setattr("app.ledger.import_model.ROW_BYTES_MAX", 1_000)
-    monkeypatch.setattr(importer, "ROW_BYTES_MAX", 1_000)
+    monkeypatch.setattr("app.ledger.import_model.ROW_BYTES_MAX", 9_000)
+    monkeypatch.setattr(importer, "ROW_BYTES_MAX", 9_000)
     rows: list[Mapping[str, Any] | bytes] = [ROWS[0], b"", bad]
     in_future = code is LedgerCode.EFFECTIVE_IN_FUTURE
     rows = [*rows, *([] if in_future else ROWS[1:])]

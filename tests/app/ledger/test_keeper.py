@@ -206,10 +206,16 @@ async def test_limits_of_a_pattern(keeper: Keeper) -> None:
     ]
 
 
-async def test_a_pattern_has_limits_in_order(keeper: Keeper) -> None:
-    """A floor is not above the ceiling."""
-    wanted = PatternWanted(pattern="vault", kind=Kind.ASSET, floor=1, ceiling=0)
+@pytest.mark.parametrize(("floor", "ceiling"), [(1, None), (None, -1), (1, 0), (1, 2), (-2, -1)])
+async def test_a_pattern_has_room_for_nothing(
+    keeper: Keeper, floor: int | None, ceiling: int | None
+) -> None:
+    """An account begins at 0: it could not be opened with such limits, nor a batch be posted."""
+    wanted = PatternWanted(pattern="vault", kind=Kind.ASSET, floor=floor, ceiling=ceiling)
     assert refused(await keeper.add_pattern(OPERATOR, LINE, wanted)).code is Code.INVALID_REQUEST
+    limits = Limits(floor=floor, ceiling=ceiling)
+    changed = await keeper.limit_pattern(OPERATOR, LINE, "bank:*", limits)
+    assert refused(changed).code is Code.INVALID_REQUEST
 
 
 async def test_a_chart_has_an_end(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:

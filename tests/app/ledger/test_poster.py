@@ -13,6 +13,7 @@ from actors import run_root
 from app.domain.errors import Code, Refusal
 from app.ledger import poster, posting
 from app.ledger.codes import LedgerCode
+from app.ledger.limits import REVERSAL_COUNTS
 from app.ledger.model import Accepted, Result
 from app.ledger.poster import Posters
 from app.ledger.request import PostingRequest, Transfer
@@ -85,6 +86,20 @@ async def test_a_batch_is_bounded(bank: Bank, monkeypatch: pytest.MonkeyPatch) -
     assert node.batches == [list("0123"), ["long"], list("abcd"), list("e45")]
     assert [accepted(each).number for each in told(answers["0"])] == [1, 2, 3, 4, 11, 12]
     await bank.check()
+
+
+async def test_a_batch_of_reversals_is_small(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they bring is only known when it is read, so they count as much as it may be."""
+    monkeypatch.setattr(poster, "TRANSFERS_A_BATCH_MAX", 2 * REVERSAL_COUNTS)
+    node = Watched(bank.database)
+    posters = Posters(node)
+    back = [PostingRequest(f"back {number}", reverses=number) for number in range(1, 4)]
+    async with running(posters.actors):
+        await posters.post("acme", [pay(str(number)) for number in range(3)])
+        results = await posters.post("acme", back)
+    assert node.batches == [list("012"), ["back 1", "back 2"], ["back 3"]]
+    assert not isinstance(results, Refusal)
+    assert [accepted(each).reverses for each in results] == [1, 2, 3]
 
 
 async def test_a_refusal_is_its_callers(bank: Bank) -> None:

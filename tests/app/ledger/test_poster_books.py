@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from actors import run_root
-from app.ledger import posting
+from app.ledger import poster, posting
 from app.ledger.codes import LedgerCode
 from app.ledger.poster import Expiries, Posters
 from app.ledger.request import Pending
@@ -152,3 +152,38 @@ async def test_more_holds_expire_than_fit_a_batch(
         assert accepted_or_not == []
     assert left == [[2, 3, 4], [4], []]
     await bank.check()
+
+
+class Swept(Watched):
+    """Tells when a sweep has looked for books once more."""
+
+    def __init__(self, beneath: Database) -> None:
+        super().__init__(beneath)
+        self.again = trio.Event()
+        self._reads = 0
+
+    async def read(self, fn: Callable[..., Awaitable[Any]], *args: object) -> Any:
+        """A block that reads."""
+        self._reads += 1
+        if self._reads > 1:
+            self.again.set()
+        return await super().read(fn, *args)
+
+
+async def test_a_sweep_waits_for_no_book(
+    bank: Bank, owner: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for a long batch nor for a poster whose end took the wake-up: it looks again."""
+    monkeypatch.setattr(poster, "EXPIRY_SWEEP_S", 0.01)
+    await hold(bank, owner, 1)
+    node = Swept(bank.database)
+    node.gate = trio.Event()
+    posters = Posters(node)
+    stop = trio.Event()
+    async with running(posters.actors), trio.open_nursery() as nursery:
+        await nursery.start(partial(run_root, Expiries(node, posters), stop=stop))
+        await node.again.wait()
+        node.gate.set()
+        await node.ended.wait()
+        stop.set()
+    assert await bank.rows("holds", bank.name) == []
