@@ -71,7 +71,9 @@ MEANINGS: Final = {
     Code.OUTCOME_UNKNOWN: Meaning(
         "The payment's outcome is not known yet; ask again with the same key.", True, 504
     ),
-    Code.ALREADY_THERE: Meaning("It is there already, and not just so.", False, 409),
+    Code.ALREADY_THERE: Meaning(
+        "It is there already, and differs from what was asked for.", False, 409
+    ),
     Code.CURRENCY_UNKNOWN: Meaning("This is no currency with minor units.", False, 422),
     Code.ACCOUNT_UNKNOWN: Meaning("The book's chart has no such account.", False, 422),
     Code.ACCOUNT_CLOSED: Meaning("The account is closed.", False, 409),

@@ -35,7 +35,7 @@ _TOO_LARGE: Final = Refusal(
     Code.TOO_LARGE, f"One of several may have {BODY_BYTES_MAX} bytes, and this has more."
 )
 _ANY_VALUE: Final = f"a value of {BODY_BYTES_MAX} bytes and {BODY_DEPTH_MAX} levels at most"
-_TOO_MANY: Final = Refusal(Code.TOO_LARGE, f"One body takes {ITEMS_MAX} at most.")
+_TOO_MANY: Final = Refusal(Code.TOO_LARGE, f"One body takes {ITEMS_MAX:,} postings at most.")
 
 
 def media_of(request: Request) -> str:

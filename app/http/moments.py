@@ -25,5 +25,8 @@ def read_moment(name: str, spelled: str) -> datetime:
         when: datetime = msgspec.convert(spelled, _AWARE)
         return when.astimezone(UTC)
     except (msgspec.ValidationError, OverflowError):
-        detail = f"`{name}` is no moment as RFC 3339 has it, with an offset."
+        detail = (
+            f"`{name}` is no moment as RFC 3339 has it, with an offset, such as "
+            "2026-01-31T00:00:00Z (in a query, + is written %2B)."
+        )
         raise RefusedError(Refusal(Code.INVALID_REQUEST, detail)) from None

@@ -57,7 +57,9 @@ class LedgerMeaning(NamedTuple):
 
 LEDGER_MEANINGS: Final = {
     LedgerCode.BOOK_UNKNOWN: LedgerMeaning("There is no such book."),
-    LedgerCode.KEY_RESERVED: LedgerMeaning("Keys that begin so are the ledger's own."),
+    LedgerCode.KEY_RESERVED: LedgerMeaning(
+        "Keys that begin with `capture:` or `expire:` are the ledger's own."
+    ),
     LedgerCode.KEY_REUSED: LedgerMeaning("This key was used before, for another posting."),
     LedgerCode.BOOK_CLOSED: LedgerMeaning("The book is closed."),
     LedgerCode.BOOK_IMPORTING: LedgerMeaning(
@@ -88,7 +90,7 @@ LEDGER_MEANINGS: Final = {
     LedgerCode.CONVERTS_TO_NOTHING: LedgerMeaning("At this rate the amount is less than one unit."),
     LedgerCode.SAME_ACCOUNT: LedgerMeaning("A transfer is between two accounts."),
     LedgerCode.ACCOUNT_RESERVED: LedgerMeaning(
-        "Accounts between books are posted to from both books at once."
+        "`due-to:` and `due-from:` accounts are moved by postings between two books only."
     ),
     LedgerCode.ACCOUNT_UNKNOWN: LedgerMeaning("The book's chart has no such account."),
     LedgerCode.ACCOUNT_CLOSED: LedgerMeaning("The account is closed."),

@@ -8,7 +8,7 @@ not *available*. A balance is a plain int, since a sum of many amounts may be la
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -173,15 +173,18 @@ class PostingRefused:
     Attributes:
         code: one of the closed list.
         leg: the transfer's place in what was asked, where it is one's fault.
+        account: for a person, the account that all of the posting takes too far.
     """
 
     code: LedgerCode
     leg: int | None = None
+    account: str | None = field(default=None, compare=False)
 
     @property
     def message(self) -> str:
         """One sentence for a person."""
-        return LEDGER_MEANINGS[self.code].message
+        message = LEDGER_MEANINGS[self.code].message
+        return message if self.account is None else f"{message} ({self.account})"
 
     @property
     def retryable(self) -> bool:

@@ -103,8 +103,7 @@ class Planner:
             code = self._plan_transfer(plan, asked)
             if code:
                 return PostingRefused(code, place)
-        code = _refuse_sums(plan.moves)
-        return PostingRefused(code) if code else plan
+        return _refuse_sums(plan.moves) or plan
 
     def _plan_reversal(self, plan: Plan, request: PostingRequest) -> LedgerCode | None:
         assert request.reverses is not None, "it reverses something"
@@ -288,8 +287,8 @@ def _is_reserved(asked: Transfer | Pending, pair: tuple[str, int] | None) -> boo
 _LIMITS: Final = (LedgerCode.OVERFLOW, LedgerCode.BELOW_FLOOR, LedgerCode.ABOVE_CEILING)
 
 
-def _refuse_sums(moves: Iterable[Move]) -> LedgerCode | None:
-    """Why accounts may not come to what these moves make of them."""
+def _refuse_sums(moves: Iterable[Move]) -> PostingRefused | None:
+    """Why an account may not come to what these moves make of it, and which."""
     sums: _Sums = {}
     for move in moves:
         posted, pending = move.posted, move.pending
@@ -299,8 +298,12 @@ def _refuse_sums(moves: Iterable[Move]) -> LedgerCode | None:
         credited = sums.setdefault(move.credit, [0, 0, 0, 0])
         credited[1] += posted
         credited[3] += pending
-    refused = [code for each in sums.items() if (code := _refuse_account(*each)) is not None]
-    return min(refused, key=_LIMITS.index) if refused else None
+    refused = [
+        PostingRefused(code, account=f"{account.path} in {account.currency}")
+        for account, added in sums.items()
+        if (code := _refuse_account(account, added)) is not None
+    ]
+    return min(refused, key=lambda each: _LIMITS.index(each.code), default=None)
 
 
 def _refuse_account(account: AccountState, added: Sequence[int]) -> LedgerCode | None:
