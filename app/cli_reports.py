@@ -64,7 +64,9 @@ def take_report_commands(
     )
     trial.set_defaults(command=_trial_balance, reads=True)
     statement = commands.add_parser("statement", help="Print an account's entries, as CSV.")
-    statement.add_argument("account", type=int, help="the account's id")
+    statement.add_argument(
+        "account", type=int, help="the account's id, as a trial balance prints it"
+    )
     statement.add_argument("--since", type=_moment, metavar="MOMENT", help="recorded after then")
     statement.add_argument("--until", type=_moment, metavar="MOMENT", help="recorded by then")
     statement.set_defaults(command=_statement, reads=True)

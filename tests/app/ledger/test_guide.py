@@ -10,9 +10,10 @@ from app.ledger import posting, store
 from app.ledger.codes import LEDGER_MEANINGS, LedgerCode
 from app.ledger.model import Accepted, Kind, Phase
 from app.ledger.request import PostingRequest
-from app.storage import Database
+from app.storage import Database, ReadConnection, load_queries
 from tests.app.ledger.ledger_book import LINE, LedgerBook
 
+_SQL = load_queries(__package__, "guide.sql")
 PAGE = (Path(__file__).parents[3] / "docs" / "ledger.md").read_text("utf-8")
 
 
@@ -38,6 +39,17 @@ def test_kinds_and_types_are_all_told() -> None:
     assert sorted(kinds) == sorted(Kind)
     types = set(re.findall(r"^\| `([a-z]+)` \|", section("The model"), re.MULTILINE))
     assert types == {*Phase, "convert"} - {Phase.EXPIRE}
+
+
+@pytest.mark.servers
+async def test_the_views_that_stay_empty_are_all_told(database: Database) -> None:
+    """Whoever is woken by one finds what its rows are."""
+
+    async def watched(conn: ReadConnection) -> list[str]:
+        return [row["viewname"] for row in await conn.fetch(_SQL.watched)]
+
+    told = re.findall(r"^\| `(inv_[a-z_]+)` \|", section("In the database"), re.MULTILINE)
+    assert sorted(told) == await database.read(watched)
 
 
 @pytest.mark.servers
