@@ -4,7 +4,8 @@
 --
 -- What a batch names is looked up row by row, by a unique index each. A statement is planned once for
 -- all batches to come, perhaps while the tables are all but empty, when reading all of a table looks
--- cheap: so it is made to look dear, and no row is looked for by a part of an index.
+-- cheap: so it is made to look dear, and no row is looked for by a part of an index. Nor is it planned
+-- anew for each batch, whose sizes differ, which would take as long as to post a few.
 
 -- name: lock_books
 -- These books, locked in the order of their ids. Plans for the rest of the block read no whole table.
@@ -15,7 +16,8 @@ select
     revision,
     nullif(locked_before, '-infinity') as locked_before,
     set_config('enable_seqscan', 'off', true) as whole_tables,
-    set_config('enable_bitmapscan', 'off', true) as bitmaps
+    set_config('enable_bitmapscan', 'off', true) as bitmaps,
+    set_config('plan_cache_mode', 'force_generic_plan', true) as plans
 from book
 where id = any($1::text[])
 order by id
