@@ -5,6 +5,7 @@ which is no earlier than the row's before. Each row of a file has one outcome: i
 was there under its key with the same body, or it was refused, and why.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
+from app.domain.money import EXPONENTS
 from app.ledger.limits import ROW_BYTES_MAX
 from app.ledger.model import Kind
 from app.ledger.request import PostingRequest
@@ -55,6 +57,17 @@ _POSTING: Final = msgspec.json.Decoder(PostingRequest)
 _NUL: Final = b"\\u0000"
 
 
+def _refuse_twice(pairs: list[tuple[str, object]]) -> None:
+    """See to it that an object says each thing once: which of two amounts is meant is not known.
+
+    Raises:
+        ValueError: it does not.
+    """
+    names = [name for name, _ in pairs]
+    if len({*names}) < len(names):
+        raise ValueError("A name is given twice.")
+
+
 class Rows:
     """Reads the lines of one file, in their order."""
 
@@ -71,7 +84,8 @@ class Rows:
             return None
         try:
             request = _POSTING.decode(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            json.loads(text, object_pairs_hook=_refuse_twice)
+        except (msgspec.MsgspecError, ValueError) as error:
             return self._refuse(RowCode.ROW_MALFORMED, str(error))
         except RecursionError:
             return self._refuse(RowCode.ROW_MALFORMED, "It nests too deep.")
@@ -131,9 +145,13 @@ def read_totals(text: bytes) -> Totals:
     """The control totals that a file of JSON gives.
 
     Raises:
-        ValueError: they are not of that shape.
+        ValueError: they are not of that shape, or of something that is no currency.
     """
-    return msgspec.json.decode(text, type=dict[str, dict[Kind, KindTotals]])
+    totals = msgspec.json.decode(text, type=dict[str, dict[Kind, KindTotals]])
+    for currency in totals:
+        if currency not in EXPONENTS:
+            raise ValueError(f"{currency!r} is no currency")
+    return totals
 
 
 def significant(totals: Totals) -> dict[str, dict[Kind, KindTotals]]:

@@ -17,6 +17,7 @@ from app.ledger.import_model import (
     RowRefused,
     Run,
     Tally,
+    read_totals,
 )
 from app.ledger.importer import Importer, PastPostings
 from app.ledger.service import Ledger
@@ -132,6 +133,12 @@ async def test_what_nobody_asked_for_differs_and_nothing_does_not(past: Past) ->
         (b"{", RowCode.ROW_MALFORMED),
         (b"\xff", RowCode.ROW_MALFORMED),
         (b'"text"', RowCode.ROW_MALFORMED),
+        (
+            json.dumps(row(2, "bank:main", "opening", 1))
+            .replace('"amount": 1', '"amount": 1, "amount": 1000')
+            .encode(),
+            RowCode.ROW_MALFORMED,
+        ),
         pytest.param(
             b'{"key": "deep", "meta": {"a": ' + b"[" * 4_000 + b"]" * 4_000 + b"}}",
             RowCode.ROW_MALFORMED,
@@ -171,6 +178,15 @@ async def test_each_row_has_one_outcome(
     assert all(each.message for each in past.refused)
     assert run.tally == Tally(posted=len(rows) - 2, refused=1)
     assert await past.importer.promote("north") is NotLoadable.ROWS_REFUSED
+
+
+@pytest.mark.parametrize(
+    "text", [b"[]", b'{"XXX": {}}', b'{"E\\u0000": {}}', b'{"EUR": {"x": {}}}']
+)
+def test_what_is_no_total(text: bytes) -> None:
+    """It is refused before anything is loaded."""
+    with pytest.raises(ValueError, match=r"no currency|Expected|Invalid"):
+        read_totals(text)
 
 
 async def test_rows_refused_at_once_and_by_the_ledger_are_told_in_the_file_s_order(
