@@ -54,7 +54,8 @@ create table chart (
         || '$'
     ) stored,
     primary key (book, pattern),
-    constraint chart_floor_below_ceiling check (floor <= ceiling)
+    -- An account begins at nothing, which is to be within its limits.
+    constraint chart_lets_accounts_begin check (floor <= 0 and ceiling >= 0)
 );
 
 create function give_standard_chart(given_book text) returns void language sql as $$

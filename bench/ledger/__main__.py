@@ -222,7 +222,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="about two minutes; smaller books")
     parser.add_argument("--only", choices=["bulk", "peers", "nodes", "waits", "past"])
     arguments = parser.parse_args()
-    size = Size(3, 1.5, 1_000_000) if arguments.quick else Size(5, 4.0, 10_000_000)
+    size = Size(3, 1.5, 1_000_000) if arguments.quick else Size(5, 3.0, 10_000_000)
     trio.run(_measure, size, arguments.only)
 
 
