@@ -37,6 +37,7 @@ from actors.events import drop_event as drop_event
 from actors.groups import Groups as Groups
 from actors.groups import GroupsStatistics as GroupsStatistics
 from actors.host import actor_child as actor_child
+from actors.host import only_life as only_life
 from actors.mailbox import Mailbox as Mailbox
 from actors.mailbox import Overflow as Overflow
 from actors.mailbox_statistics import MailboxStatistics as MailboxStatistics

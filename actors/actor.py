@@ -24,6 +24,9 @@ class Surroundings(Protocol):
     def stop(self) -> None:
         """End in peace after the message being handled."""
 
+    def give_up(self) -> None:
+        """End at once, whatever is awaited."""
+
     def monitor(self, ref: Ref[Any]) -> Belonging:
         """Be told of another's end."""
 
@@ -137,6 +140,13 @@ class Actor(Generic[M]):
         With a stash they wait for the next life, if one follows.
         """
         self._host.stop()
+
+    def give_up(self) -> None:
+        """End at once: what it awaits is cancelled, and `stopping` is not called.
+
+        For one that waits for what nobody wants any more; for its supervisor it is an end in peace.
+        """
+        self._host.give_up()
 
     @property
     def stop_requested(self) -> trio.Event:

@@ -6,7 +6,8 @@ is sorted here and reported to the supervisor as a value.
 
 - An Exception, or a group of them, is one crash. So is an error imposed on it from outside.
 - KeyboardInterrupt and SystemExit are an escalation: the supervisor stops in order and raises them.
-- `Cancelled` of the child's own scope is the supervisor's doing, and no crash. `Cancelled` of a
+- `Cancelled` of the child's own scope is the supervisor's doing, or that it gave up, and no crash.
+  `Cancelled` of a
   scope further out goes on, for somebody out there waits for it; errors beside it are told to
   `emit`.
 
@@ -38,6 +39,7 @@ class Child(Lifeline):
 
     __slots__ = (
         "_ended_at",
+        "_gave_up",
         "_scope",
         "_tell",
         "ended",
@@ -72,6 +74,7 @@ class Child(Lifeline):
         self.error: Exception | None = None
         self.escalation: BaseException | None = None
         self._ended_at = inf  # on the trio clock
+        self._gave_up = False
         # Made with its deadline: to move it costs as much as to make the scope.
         self._scope = trio.CancelScope(deadline=trio.current_time() + spec.start_s)
         self._tell = tell
@@ -84,8 +87,13 @@ class Child(Lifeline):
     @property
     def in_peace(self) -> bool:
         """Whether it ended by itself, or as asked and in time, and not by an error."""
-        forced = self.was_cancelled or self._scope.cancelled_caught
+        forced = self.was_cancelled or self._is_forced
         return self.ended and not forced and self.error is None and self.escalation is None
+
+    @property
+    def _is_forced(self) -> bool:
+        """Whether it was cancelled, and not because it gave up."""
+        return self._scope.cancelled_caught and not self._gave_up
 
     @property
     def state(self) -> str:
@@ -111,6 +119,11 @@ class Child(Lifeline):
         if self.ended or self.imposed is not None:
             return
         self.imposed = error
+        self._scope.cancel()
+
+    def give_up(self) -> None:
+        """End this life at once, cancelled, and in peace."""
+        self._gave_up = True
         self._scope.cancel()
 
     async def run(self) -> None:
@@ -147,7 +160,7 @@ class Child(Lifeline):
     def _why_cancelled(self) -> Exception | None:
         """The crash that it is to be cancelled, if it is one."""
         # It may be ready all the same, if it was not to be cancelled in that moment.
-        if self.imposed is None and not self.stopping:
+        if self.imposed is None and not self.stopping and not self._gave_up:
             return StartTimeout(self.name, self.spec.start_s)
         return self.imposed
 
@@ -156,7 +169,7 @@ class Child(Lifeline):
         self._ended_at = trio.current_time()
         if self.error is not None:
             self._emit("actor.crashed", error=self.error, ready=self.is_ready)
-        elif self._scope.cancelled_caught and self.spec.shutdown_s > BRUTAL:
+        elif self._is_forced and self.spec.shutdown_s > BRUTAL:
             # One that is given no time ends like this as it should, and is not told of.
             self._emit("actor.killed", shutdown_s=self.spec.shutdown_s)
         else:

@@ -28,7 +28,7 @@ from actors.address import NOTHING, Address, Inheritance, bury, hang_up, new_ref
 from actors.belongings import Belonging, Belongings, Tick
 from actors.call import NO_REPLY, Call
 from actors.errors import LinkedActorDown, cancelled_after, caused
-from actors.limits import SHUTDOWN_S
+from actors.limits import SHUTDOWN_S, START_S
 from actors.mailbox import Mailbox
 from actors.ref import Down, End, Link, Ref
 from actors.registry import Registry
@@ -60,6 +60,25 @@ def actor_child(
     """
     plan = Plan(id, factory, shutdown_s, registry)
     return ChildSpec(id, plan, restart=restart, shutdown_s=shutdown_s, backoff=backoff)
+
+
+def only_life(
+    id: str,  # noqa: A002 - a child spec's own word
+    actor: Actor[M],
+    *,
+    shutdown_s: float = SHUTDOWN_S,
+    start_s: float = START_S,
+) -> ChildSpec:
+    """The child spec of an actor that was made already, and so lives once. Its value is the Ref.
+
+    Args:
+        id: its name among its siblings, and in its Ref.
+        actor: who is to live.
+        shutdown_s: seconds for the message being handled and for `stopping`, at the end.
+        start_s: seconds for `started`.
+    """
+    plan = Plan(id, lambda: actor, shutdown_s)
+    return ChildSpec(id, plan, Restart.TEMPORARY, shutdown_s, start_s=start_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +214,10 @@ class Host(Generic[M]):
     def stop(self) -> None:
         """End in peace after the message being handled."""
         self._mailbox.interrupt()
+
+    def give_up(self) -> None:
+        """End now, cancelled, by its own wish."""
+        self.life.give_up()
 
     def monitor(self, ref: Ref[Any]) -> Belonging:
         """Be told of another's end."""

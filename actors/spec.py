@@ -220,6 +220,10 @@ class Lifeline:
         """End this life at once, as if this error had left it. A life that has ended stays so."""
         raise AssertionError(f"{self.name} has no supervisor to crash under: {error!r}")
 
+    def give_up(self) -> None:
+        """End this life at once, cancelled, and in peace: for a child that waits in vain."""
+        raise AssertionError(f"{self.name} has no supervisor that would cancel it")
+
     def vitals(self, children_max: int, restarts: int = 0) -> Vitals:
         """This life and what is below it, for a picture of the tree."""
         subject = self.subject

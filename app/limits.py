@@ -278,6 +278,9 @@ SIBLING_ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 # node stops, at half a kilobyte each. Their times, and whether they are revoked, are always asked.
 TOKENS_KNOWN_MAX: Final = 10_000
 
+# Connections that are accepted before others have their turn: some milliseconds' work.
+ACCEPTS_A_TURN: Final = 16
+
 # When the garbage collector looks for cycles: after so many new objects, and at older ones so much
 # more seldom. Connections are many long-lived objects, and with Python's own thresholds a fifth of
 # the time of a connect went into looking through all that are there already.

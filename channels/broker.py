@@ -173,7 +173,6 @@ class MemoryBroker:
     async def subscribe(self, topic: str) -> None:
         """Count one more member."""
         self._members[topic] += 1
-        await trio.lowlevel.checkpoint()
 
     def unsubscribe(self, topic: str) -> None:
         """Count one member less."""

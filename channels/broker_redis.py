@@ -102,9 +102,7 @@ class RedisBroker:
         self._members[topic] += 1
         channel = topic_channel(topic)
         self._want(channel)
-        if channel in self._subscribed:
-            await trio.lowlevel.checkpoint()
-        else:
+        if channel not in self._subscribed:
             with trio.move_on_after(BUS_SUBSCRIBE_S):
                 await self._waiting.setdefault(channel, trio.Event()).wait()
 
@@ -148,8 +146,9 @@ class RedisBroker:
         self._filled.set()
 
     def _want(self, channel: str) -> None:
-        self._wanted.add(channel)
-        self._changed.set()
+        if channel not in self._wanted:
+            self._wanted.add(channel)
+            self._changed.set()
 
     def _hear(self, channel: str, data: bytes) -> None:
         """Something came over the bus, from another node."""

@@ -9,7 +9,7 @@ topic, and a crash takes one channel and no more.
 Every membership ends by `channel_ended`, however its actor came to its end, and that is the one
 place which says so to the client.
 
-The connection itself ends by a *verdict*: the first reason wins, and its scope is cancelled.
+The connection itself ends by a *verdict*: the first reason wins, and who runs it is interrupted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -80,8 +80,8 @@ class Connection:
         self.broker = around.broker
         self.limits = around.limits
         self.publishing = around.publishing
-        self.scope = trio.CancelScope()
-        """Cancelled by the verdict."""
+        self.interrupt: Callable[[], None] = lambda: None
+        """Called with the verdict: ends what whoever runs the connection waits for."""
         self.verdict: Verdict | None = None
         self.failure: Exception | None = None
         """A bug of ours that ended the connection."""
@@ -164,7 +164,7 @@ class Connection:
         if self.verdict is None:
             self.hub.settle()  # what was published until now precedes the goodbye
             self.verdict = verdict
-            self.scope.cancel()
+            self.interrupt()
 
     def kick(self, topic: str) -> bool:
         """End the channel of a topic; its client is told `phx_close` and does not rejoin."""

@@ -8,7 +8,7 @@ the stream is closed when `serve` returns.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import TOO_MANY_REQUESTS
 from typing import Final
@@ -27,6 +27,7 @@ from channels.guard import Guard
 from channels.handshake import ConnectRefused
 from channels.hub import Hub
 from channels.limits import HEAD_BYTES_MAX, RECEIVE_BYTES, Limits
+from channels.plain_stream import PlainStream
 from channels.publishing import Publishing
 from channels.reader import Reader
 from channels.reception import Reception, SocketHandler
@@ -159,7 +160,8 @@ class Endpoint:
                 told 1011 or 500.
         """
         life = life or Lifeline("client", system=self._system)
-        opening = Opening(self.reception, self.around, _peer(stream), life)
+        peer = stream.peer if isinstance(stream, PlainStream) else ""
+        opening = Opening(self.reception, self.around, peer, life)
         async with trio.open_nursery() as nursery:
             wire = Wire(
                 stream,
@@ -242,13 +244,15 @@ class Endpoint:
         nursery: trio.Nursery,
     ) -> Session | None:
         """Shake hands. None if the client was refused, or was too slow, or left."""
-        with (
-            trio.CancelScope(relative_deadline=self._limits.handshake_s),
-            suppress(trio.BrokenResourceError, trio.ClosedResourceError),
-        ):
-            head, rest = await _read_head(stream, head)
-            wire.feed(rest)
-            return await opening.shake_hands(stream, head, wire, nursery)
+        try:
+            if not self.reception.waits and head.endswith(_HEAD_END):  # nearly always
+                return await opening.shake_hands(stream, head, wire, nursery)
+            with trio.CancelScope(relative_deadline=self._limits.handshake_s):
+                head, rest = await _read_head(stream, head)
+                wire.feed(rest)
+                return await opening.shake_hands(stream, head, wire, nursery)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return None
         return None
 
     def _forget(self, connection: Connection, address: str) -> None:
@@ -276,15 +280,3 @@ async def _read_head(stream: trio.abc.Stream, head: bytes) -> tuple[bytes, bytes
         head += data
     end = head.index(_HEAD_END) + len(_HEAD_END)
     return head[:end], head[end:]
-
-
-def _peer(stream: trio.abc.Stream) -> str:
-    """The peer's address, if the stream has one."""
-    socket = getattr(stream, "socket", None)
-    if not isinstance(socket, trio.socket.SocketType):
-        return ""
-    try:
-        peer = socket.getpeername()
-    except OSError:
-        return ""
-    return str(peer[0]) if isinstance(peer, tuple) else ""  # a path, on a Unix socket

@@ -30,6 +30,10 @@ _PART: Final = re.compile(r"\[([^\[\]]*)\]")
 _DEFAULT_VERSION: Final = "1.0.0"
 # By major and minor version: `~> 1.0.0` and `~> 2.0.0`.
 _SERIALIZERS: Final[Mapping[tuple[str, str], type[Serializer]]] = {("1", "0"): V1, ("2", "0"): V2}
+# What nearly every client says, to be found without an expression.
+_USUAL: Final[Mapping[str, type[Serializer]]] = {"1.0.0": V1, "2.0.0": V2}
+# What a query is spelt with where it means something else.
+_SPELT: Final = re.compile(r"[%+\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,9 @@ def parse_query(query: str) -> dict[str, Any]:
         if not pair or len(params) >= QUERY_PAIRS_MAX:
             continue
         name, _, value = pair.partition("=")
+        if _SPELT.search(pair) is None:
+            params[name] = value
+            continue
         keys = _keys(unquote_plus(name))
         if len(keys) <= QUERY_DEPTH_MAX:
             _put(params, keys, unquote_plus(value))
@@ -132,6 +139,8 @@ def decode_token(encoded: str) -> str | None:
 
 
 def _serializer(version: object) -> type[Serializer] | None:
+    if isinstance(version, str) and version in _USUAL:
+        return _USUAL[version]
     match = _SEMVER.fullmatch(version) if isinstance(version, str) else None
     return _SERIALIZERS.get((match[1], match[2])) if match is not None else None
 

@@ -1,10 +1,11 @@
 """Runs one channel: the actor behind one client's membership of one topic.
 
-Theory of operation. The join is the actor's first message. Before the channel is asked, the
-client is subscribed, held, to the hub and to the broker. When the channel has granted the join,
-everything visible happens in one go, without a pause: the answer, what the channel pushed while it
-thought, the replay, what was held and lies behind it; and from then on the live tail. That is why
-an answer precedes every broadcast, and why there is neither gap nor duplicate.
+Theory of operation. The join is the actor's start, within the time that a join has. Before the
+channel is asked, the client is subscribed, held, to the hub and to the broker. When the channel
+has granted the join, everything visible happens in one go, without a pause: the answer, what the
+channel pushed while it thought, the replay, what was held and lies behind it; and from then on the
+live tail. That is why an answer precedes every broadcast, and why there is neither gap nor
+duplicate.
 
 However the actor ends, its connection is told exactly once (`channel_ended`), after the
 subscriptions are gone.
@@ -16,7 +17,7 @@ from typing import ClassVar, Final, TypeAlias
 
 import trio
 
-from actors import Actor, ChildSpec, MailboxFull, Overflow, Restart, actor_child
+from actors import Actor, ChildSpec, MailboxFull, Overflow, only_life
 from actors import Reply as CallReply
 from channels.channel import (
     CLOSED,
@@ -46,11 +47,6 @@ from channels.serializer import Envelope
 
 
 @dataclass(frozen=True, slots=True)
-class _Join:
-    """The first message."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Info:
     """A message of the application, for `handle_info`."""
 
@@ -77,7 +73,7 @@ class _End:
     reason: str
 
 
-HostMessage: TypeAlias = Envelope | _Join | _Info | _Out | _Recheck | _End
+HostMessage: TypeAlias = Envelope | _Info | _Out | _Recheck | _End
 
 # Stands where the channel will, until the actor has started.
 _NOBODY: Final = Channel()
@@ -100,7 +96,7 @@ class ChannelHost(Actor[HostMessage]):
         "_client",
         "_early",
         "_failure",
-        "_join_scope",
+        "_joining",
         "_recheck_due",
         "_route",
         "_seat",
@@ -133,7 +129,7 @@ class ChannelHost(Actor[HostMessage]):
         self._client = client
         self._failure: Exception | None = None  # raised by a push handled outside the mailbox
         self._early: list[tuple[str, Body]] | None = []  # pushes that wait for the answer
-        self._join_scope: trio.CancelScope | None = None
+        self._joining = False  # the channel is asked, or is about to be
         self._recheck_due = False
         self._behind = 0  # what is to be done before a push may be handled outside the mailbox
         self._seat = Seat(membership, route, client)
@@ -141,12 +137,8 @@ class ChannelHost(Actor[HostMessage]):
 
     def child(self) -> ChildSpec:
         """What a supervisor needs to run it. It lives once."""
-        return actor_child(
-            self.id,
-            lambda: self,
-            restart=Restart.TEMPORARY,
-            shutdown_s=self._client.limits.terminate_s,
-        )
+        limits = self._client.limits
+        return only_life(self.id, self, shutdown_s=limits.terminate_s, start_s=limits.join_s)
 
     # For the connection.
 
@@ -173,8 +165,8 @@ class ChannelHost(Actor[HostMessage]):
     def abandon(self, reason: str) -> None:
         """Nobody waits for this channel any more: give up a join under way."""
         self.reason = self.reason or reason
-        if self._join_scope is not None:
-            self._join_scope.cancel()
+        if self._joining:
+            self.give_up()
 
     def recheck(self) -> None:
         """The client has a new identity: see whether it may stay, before anything else."""
@@ -224,16 +216,24 @@ class ChannelHost(Actor[HostMessage]):
     # The actor.
 
     async def started(self) -> None:
-        """Make the channel, and begin the join. A factory that fails is a join that crashed."""
+        """Make the channel, and join. A factory that fails is a join that crashed."""
+        if self.reason is not None:  # abandoned before it began
+            self.stop()
+            return
         self._channel = self._route.make()
-        self.ref.cast(_Join())
+        self._joining = True
+        try:
+            await self._join()
+        except Exception:
+            self._note_crash()
+            raise
 
     async def handle(self, message: HostMessage, reply: CallReply) -> None:
         """Act on one message."""
         try:
             await self._act(message)
         except Exception:
-            self.reason = self.reason or CRASHED
+            self._note_crash()
             raise
 
     async def stopping(self) -> None:
@@ -244,7 +244,7 @@ class ChannelHost(Actor[HostMessage]):
             raise self._failure
 
     async def _act(self, message: HostMessage) -> None:
-        if self._recheck_due and not isinstance(message, _Join | _End):
+        if self._recheck_due and not isinstance(message, _End):
             await self._reauthorize()
             if self.reason is not None:
                 return
@@ -256,29 +256,17 @@ class ChannelHost(Actor[HostMessage]):
         elif isinstance(message, _Out):
             told = await self._channel.handle_out(message.event, message.payload, self._socket)
             self._conclude_info("handle_out", told)
-        elif isinstance(message, _Join):
-            await self._join()
         elif isinstance(message, _End):
             self._end_now(message.reason)
 
     async def _join(self) -> None:
-        if self.reason is not None:  # abandoned before it began
-            self.stop()
-            return
-        with trio.CancelScope(relative_deadline=self._client.limits.join_s) as self._join_scope:
-            events = self._channel.intercepts
-            await self._seat.take(Interception(events, self.intercept) if events else None)
-            self._recheck_due = False  # it is the present identity that is asked about
-            self._conclude_join(await self._see_replay(await self._ask()))
-        if self._join_scope.cancelled_caught:
-            self._give_up_join()
-        self._join_scope = None
-
-    def _give_up_join(self) -> None:
-        """The join was cancelled: it took too long, or nobody waits for it any more."""
-        if self.reason is None:
-            raise trio.TooSlowError
-        self.stop()
+        events = self._channel.intercepts
+        await self._seat.take(Interception(events, self.intercept) if events else None)
+        self._recheck_due = False  # it is the present identity that is asked about
+        result = await self._ask()
+        if events:
+            result = await self._see_replay(events, result)
+        self._conclude_join(result)
 
     async def _ask(self) -> object:
         """The channel's decision, completed by what the topic's history has to say."""
@@ -289,10 +277,9 @@ class ChannelHost(Actor[HostMessage]):
         except HistoryDown:
             return JoinRefused(UNAVAILABLE)
 
-    async def _see_replay(self, result: object) -> object:
+    async def _see_replay(self, events: frozenset[str], result: object) -> object:
         """Have the channel see what it intercepts of the replay; its pushes follow the rest."""
-        events = self._channel.intercepts
-        if not events or not isinstance(result, Joined):
+        if not isinstance(result, Joined):
             return result
         for message in result.replay:
             if message.event in events:
@@ -303,6 +290,7 @@ class ChannelHost(Actor[HostMessage]):
         return replace(result, replay=left, position=last)
 
     def _conclude_join(self, result: object) -> None:
+        self._joining = False
         if self.membership.replaced or self.reason is not None:
             self.stop()
         elif isinstance(result, JoinRefused):
@@ -391,6 +379,9 @@ class ChannelHost(Actor[HostMessage]):
             self._end_now(STOPPED)
         elif result is not None and not isinstance(result, NoReply):
             raise self._illegal(method, (NoReply, Stop, type(None)), result)
+
+    def _note_crash(self) -> None:
+        self.reason = self.reason or CRASHED
 
     def _end_now(self, reason: str) -> None:
         self.reason = self.reason or reason

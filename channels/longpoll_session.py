@@ -103,6 +103,7 @@ class PollSession:
         self._limits = limits
         self._tally = tally
         self._connection: Connection | None = None
+        self._scope = trio.CancelScope()  # cancelled by the verdict
         self._handed = 0  # the number of the last batch
         self._kept: _Batch | None = None  # that batch, while it is not acknowledged
         self._rest: deque[bytes] = deque()  # messages taken from the outbox for batches to come
@@ -121,8 +122,11 @@ class PollSession:
             Exception: a bug of ours that ended the connection.
         """
         self._connection = connection
+        connection.interrupt = self._scope.cancel
+        if connection.verdict is not None:
+            self._scope.cancel()
         try:
-            with connection.scope:
+            with self._scope:
                 self._expect_poll()
                 await trio.sleep_forever()
             connection.end(IDLE)  # unless there was another reason
@@ -253,11 +257,6 @@ class PollSession:
         if self._waiting is None:
             window = self._limits.poll_s * LONGPOLL_IDLE_WINDOWS
             self._scope.deadline = trio.current_time() + window
-
-    @property
-    def _scope(self) -> trio.CancelScope:
-        assert self._connection is not None, "who polls is connected"
-        return self._connection.scope
 
     def _end(self) -> None:
         poll, self._waiting = self._waiting, None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from channels.channel import Payload
 from channels.client_address import Network, client_address
@@ -34,6 +34,9 @@ class SocketHandler:
 
     All but `connect` neither waits nor fails; they are asked often.
     """
+
+    waits: ClassVar[bool] = True
+    """Whether `connect` may wait. One that never does needs no clock, and so costs less."""
 
     async def connect(
         self,
@@ -125,6 +128,11 @@ class Reception:
         self._router = router
         self._guard = guard
         self._trusted_proxies = trusted_proxies
+
+    @property
+    def waits(self) -> bool:
+        """Whether deciding may take time."""
+        return self._handler.waits
 
     def greet(self, peer: str, headers: Mapping[str, str]) -> Guest:
         """A client that makes a request.

@@ -2,9 +2,10 @@
 
 Theory of operation. An *opening* answers the request as the reception decides. It makes the
 connection before it answers, since the client may speak as soon as the answer is out. A *session*
-then deals with whatever is not plainly a message, in a scope that three things end: the peer, the
-idle clock, and a verdict. Pings and goodbyes that are plainly whole it answers itself; at the first
-other byte it opens the slow lane (`slow_lane`), which sees all such bytes from then on.
+then deals with whatever is not plainly a message, until the peer, the idle clock or a verdict ends
+it. Until there is something of that kind the client is only overheard, without a scope: most never
+say anything else before they leave. Pings and goodbyes that are plainly whole it answers itself; at
+the first other byte it opens the slow lane (`slow_lane`), which sees all such bytes from then on.
 
 The goodbye is a close frame, where the client may hear it, and its answer is waited for; at the
 same time the client's channels end, each within a deadline.
@@ -15,7 +16,7 @@ from typing import Final
 
 import trio
 
-from actors import Lifeline
+from actors import Lifeline, Timer, Timers
 from channels.connection import Connection
 from channels.form import websocket_form
 from channels.frames import (
@@ -95,7 +96,7 @@ class Opening:
         form = websocket_form(asked.serializer)
         connection = Connection(assigns, form, wire.outbox, nursery, self._around, self._life)
         await wire.accept(accept_answer(upgrade.key, asked.subprotocol))
-        return Session(connection, wire, nursery)
+        return Session(connection, wire, nursery, self._around.access.timers)
 
     def leave(self) -> None:
         """The client is gone, whether it was let in or not."""
@@ -109,18 +110,23 @@ class Opening:
 
     async def _reject(self, stream: trio.abc.Stream, refused: ConnectRefused) -> None:
         self.refused = refused
-        await stream.send_all(refuse_answer(refused))
+        with trio.move_on_after(self._around.limits.handshake_s):
+            await stream.send_all(refuse_answer(refused))
 
 
 class Session:
     """A client that was let in."""
 
-    def __init__(self, connection: Connection, wire: Wire, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, connection: Connection, wire: Wire, nursery: trio.Nursery, timers: Timers
+    ) -> None:
         """A session about to begin. From here on what ends the wire ends the connection."""
         self.connection = connection
         self._wire = wire
         self._nursery = nursery
         self._slow_lane: SlowLane | None = None
+        self._timers = timers
+        self._idle: Timer
         wire.lift = connection.receive
         wire.on_lost = connection.end
 
@@ -144,16 +150,35 @@ class Session:
     async def _converse(self) -> None:
         """Deal with what is no plain message until the peer, the clock or a verdict ends it."""
         connection, wire = self.connection, self._wire
-        connection.scope.relative_deadline = connection.limits.idle_s
-        with connection.scope as scope:
-            wire.idle_scope = scope
+        connection.interrupt = wire.interrupt
+        self._idle = self._timers.after(connection.limits.idle_s, self._look)
+        try:
+            passed = await wire.overheard() if connection.verdict is None else None
+            if connection.verdict is None:
+                await self._deal_with_all(passed)
+        finally:
+            self._idle.cancel()
+
+    async def _deal_with_all(self, passed: bytes | None) -> None:
+        """Deal with this, where it is something, and with all that follows."""
+        connection = self.connection
+        with trio.CancelScope() as scope:
+            connection.interrupt = scope.cancel
             try:
                 while connection.verdict is None:
-                    await self._deal_with(await wire.passed())
+                    await self._deal_with(await self._wire.passed() if passed is None else passed)
+                    passed = None
             except trio.BrokenResourceError:
                 connection.end(BROKEN)
-        wire.idle_scope = None
-        connection.end(IDLE)  # unless there was another reason
+
+    def _look(self) -> None:
+        """End the connection if it was idle for too long; else look again when it may have been."""
+        idle_s = self.connection.limits.idle_s
+        left = self._wire.heard_at + idle_s - trio.current_time()
+        if left > 0:
+            self._idle = self._timers.after(left, self._look)
+        else:
+            self.connection.end(IDLE)
 
     async def _deal_with(self, passed: bytes) -> None:
         if self._slow_lane is not None:

@@ -57,15 +57,17 @@ def read_upgrade(head: bytes) -> Upgrade | ConnectRefused:
     headers = _read_headers(lines)
     if request is None or headers is None or "host" not in headers:
         return _MALFORMED
-    asks = "upgrade" in _parts(headers.get("connection", "").lower())
-    if not asks or "websocket" not in _parts(headers.get("upgrade", "").lower()):
+    if not _has_part(headers.get("connection"), "upgrade"):
+        return _MALFORMED
+    if not _has_part(headers.get("upgrade"), "websocket"):
         return _MALFORMED
     if headers.get("sec-websocket-version") != _VERSION:
         return _OTHER_VERSION
     key = headers.get("sec-websocket-key", "").encode("latin-1")
     if not _is_key(key):
         return _MALFORMED
-    offered = _parts(headers.get("sec-websocket-protocol", ""))
+    protocols = headers.get("sec-websocket-protocol")
+    offered = _parts(protocols) if protocols else ()
     return Upgrade(request[1].decode("ascii"), headers, offered, key)
 
 
@@ -112,6 +114,14 @@ def _read_headers(lines: list[bytes]) -> dict[str, str] | None:
         else:
             headers[name] = f"{headers[name]}, {value}"
     return headers
+
+
+def _has_part(value: str | None, part: str) -> bool:
+    """Whether a part in lower case is among those of a header, which may not be there."""
+    if value is None:
+        return False
+    value = value.lower()
+    return value == part or part in _parts(value)
 
 
 def _parts(value: str) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ A write that was interrupted may have left half a frame behind; the stream is th
 that can be done with it is to close it.
 """
 
-import socket
 from collections.abc import Callable
 
 import trio
@@ -25,6 +24,7 @@ from actors import Wakeup
 from channels.inbound_lane import InboundLane, Lift
 from channels.limits import READ_COST_BYTES, RECEIVE_BYTES, WRITE_BYTES, Limits
 from channels.outbox import Outbox, Totals
+from channels.plain_stream import PlainStream
 from channels.reader import Reader
 from channels.verdict import BROKEN, SLOW_READER, Verdict
 
@@ -44,7 +44,7 @@ class Wire:
         """A wire on which nothing was read or written yet.
 
         Args:
-            stream: the client's. One with a `socket` is also read and written without waiting.
+            stream: the client's. A plain one is also read and written without waiting.
             limits: of the endpoint.
             totals: where the outbox counts.
             nursery: where writers run; it must outlive the wire.
@@ -52,15 +52,15 @@ class Wire:
         """
         self.closing = False
         """A close frame went out, or is about to. Nothing is lifted any more."""
-        self.idle_scope: trio.CancelScope | None = None
-        """Its deadline is put off with every byte received."""
+        self.heard_at = trio.current_time()
+        """When bytes came last."""
         self.lift: Lift = _drop
         """Called with each message of the inbound lane."""
         self.on_lost: Callable[[Verdict], None] = _drop_verdict
         """Called when the connection cannot go on."""
         self._stream = stream
         self._lane = InboundLane(limits.message_bytes)
-        self._lock = trio.StrictFIFOLock()
+        self._lock: trio.StrictFIFOLock | None = None  # made for the first who waits to write
         self._nursery = nursery
         self._reader = reader
         self._attention = Wakeup()
@@ -69,8 +69,9 @@ class Wire:
         self._torn = False
         self._closed = False
         self._ended = False  # its close frame is out, or was tried to be
-        self._idle_s = limits.idle_s
-        self._socket = _plain_socket(stream)
+        self._interrupted = False
+        self._patience_s = limits.handshake_s
+        self._socket = stream.socket if isinstance(stream, PlainStream) else None
         self._descriptor = None if self._socket is None else self._socket.fileno()
         self.outbox = Outbox(self, totals, None if self._socket is None else self._socket.send)
 
@@ -95,21 +96,37 @@ class Wire:
         passed = self._lane.walk(self._lift)
         while not passed:
             if self._descriptor is not None and self._reader.running:
-                return await self._watched(self._descriptor)
+                self._interrupted = False
+                return await self._watched(self._descriptor) or b""
             data = await self._receive()
             if not data:
                 return b""
-            self._heard()
+            self.heard_at = trio.current_time()
             self._lane.feed(data)
             passed = self._lane.walk(self._lift)
         return passed
 
-    async def _watched(self, descriptor: int) -> bytes:
-        """As `passed`, when all that was read was walked."""
+    async def overheard(self) -> bytes | None:
+        """As `passed`, where the node's reader reads; None where it does not, or at `interrupt`.
+
+        Whoever waits here needs no cancel scope, which costs a connection half a kilobyte.
+        """
+        passed = self._lane.walk(self._lift)
+        if passed or self._descriptor is None or not self._reader.running:
+            return passed or None
+        return await self._watched(self._descriptor)
+
+    def interrupt(self) -> None:
+        """Have `overheard` return, now or when it is called."""
+        self._interrupted = True
+        self._attention.set()
+
+    async def _watched(self, descriptor: int) -> bytes | None:
+        """As `overheard`, when all that was read was walked."""
         self._check_open()
         self._reader.add(descriptor, self._read)
         try:
-            while (found := self._found) is None:
+            while (found := self._found) is None and not self._interrupted:
                 await self._attention.wait()
         finally:
             if not self._closed:
@@ -127,7 +144,7 @@ class Wire:
             data = self._socket.recv(RECEIVE_BYTES)
             cost = len(data) // READ_COST_BYTES
             if data:
-                self._heard()
+                self.heard_at = trio.current_time()
                 self._lane.feed(data)
                 passed = self._lane.walk(self._lift)
                 if not passed:
@@ -169,14 +186,6 @@ class Wire:
         if not self.closing:
             self.lift(payload, opcode)
 
-    def _heard(self) -> None:
-        """The client is alive. The deadline is moved only when that matters: moving it costs."""
-        scope = self.idle_scope
-        if scope is not None:
-            deadline = trio.current_time() + self._idle_s
-            if deadline - scope.deadline > self._idle_s / 10:
-                scope.deadline = deadline
-
     # Writing.
 
     async def accept(self, answer: bytes) -> None:
@@ -194,7 +203,10 @@ class Wire:
             except OSError as error:
                 raise trio.BrokenResourceError from error
         if sent < len(answer):
-            await self._stream.send_all(answer[sent:])
+            with trio.move_on_after(self._patience_s):
+                await self._stream.send_all(answer[sent:])
+                return
+            raise trio.BrokenResourceError
 
     async def write(self, frame: bytes | bytearray | memoryview) -> None:
         """Write a frame, after what waits in the outbox. Nothing is written behind a close frame.
@@ -219,9 +231,8 @@ class Wire:
 
     async def aclose(self) -> None:
         """Close the client's stream, and give up what waits for it."""
-        if self._socket is not None and self._descriptor is not None and not self._closed:
+        if self._descriptor is not None and not self._closed:
             self._reader.remove(self._descriptor)
-            self._socket.detach()  # the stream closes it
         self.closing = self._closed = self._ended = True
         self.outbox.close()
         await trio.aclose_forcefully(self._stream)
@@ -252,6 +263,8 @@ class Wire:
     async def _write_in_turn(self, data: bytes | bytearray | memoryview = b"") -> None:
         """Write what waits in the outbox, then this, with the flusher kept off all the while."""
         outbox = self.outbox
+        if self._lock is None:
+            self._lock = trio.StrictFIFOLock()
         async with self._lock:
             outbox.busy = True
             await self._write_waiting()
@@ -277,19 +290,6 @@ class Wire:
         self._torn = True
         await self._stream.send_all(data)
         self._torn = False
-
-
-def _plain_socket(stream: trio.abc.Stream) -> socket.socket | None:
-    """The stream's socket, if it has one, to be used without waiting. The descriptor stays its own.
-
-    A socket's `send` takes three quarters of the time of `os.write`.
-    """
-    theirs = getattr(stream, "socket", None)
-    if not isinstance(theirs, trio.socket.SocketType):
-        return None
-    ours = socket.socket(theirs.family, theirs.type, theirs.proto, fileno=theirs.fileno())
-    ours.setblocking(False)
-    return ours
 
 
 def _drop(_payload: bytes, _opcode: int) -> None:

@@ -8,8 +8,9 @@ from app.limits import HEAD_BYTES_MAX
 
 Receive = Callable[[int], Awaitable[bytes]]
 
-_END: Final = re.compile(rb"\r?\n\r?\n")
 _UPGRADE: Final = re.compile(rb"\nupgrade:[^\n]*\bwebsocket\b", re.IGNORECASE)
+# As nearly everybody spells it.
+_PLAIN_UPGRADE: Final = b"\nUpgrade: websocket\r\n"
 _TARGET: Final = re.compile(rb"GET ([^ ?\r\n]*)")
 
 
@@ -32,9 +33,9 @@ async def read_head(receive: Receive, begun: bytes = b"") -> bytes:
     return bytes(read)
 
 
-def is_whole(read: bytes) -> bool:
+def is_whole(read: bytes | bytearray) -> bool:
     """Whether a head's end has been read."""
-    return _END.search(read) is not None
+    return _end_of(read) > 0
 
 
 def is_too_long(read: bytes) -> bool:
@@ -44,12 +45,10 @@ def is_too_long(read: bytes) -> bool:
 
 def is_websocket_upgrade(read: bytes) -> bool:
     """Whether this is the head of a request to speak WebSocket."""
-    end = _END.search(read)
-    return (
-        end is not None
-        and read.startswith(b"GET ")
-        and _UPGRADE.search(read, 0, end.end()) is not None
-    )
+    end = _end_of(read)
+    if not end or not read.startswith(b"GET "):
+        return False
+    return _PLAIN_UPGRADE in read[:end] or _UPGRADE.search(read, 0, end) is not None
 
 
 def path_of(read: bytes) -> str:
@@ -62,4 +61,12 @@ def is_settled(read: bytes | bytearray) -> bool:
     """Whether reading on would tell nothing more. No method begins with a control character."""
     if not read:
         return False
-    return read[0] <= 0x20 or len(read) >= HEAD_BYTES_MAX or _END.search(read) is not None
+    return read[0] <= 0x20 or len(read) >= HEAD_BYTES_MAX or is_whole(read)
+
+
+def _end_of(read: bytes | bytearray) -> int:
+    """Where the head ends, behind its empty line; 0 if that is not there."""
+    bare, usual = read.find(b"\n\n"), read.find(b"\n\r\n")
+    if bare < 0 or 0 <= usual < bare:
+        return usual + 3 if usual >= 0 else 0
+    return bare + 2

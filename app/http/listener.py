@@ -16,7 +16,6 @@ Connections that are then left belong to their supervisor, which is stopped afte
 """
 
 import errno
-import os
 import socket
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,8 +40,9 @@ from app.http.hypercorn_server import HttpServer
 from app.http.message import Response
 from app.http.problem import problem
 from app.http.readiness import Readiness
-from app.limits import ACCEPT_REST_S, BACKLOG, HEAD_BYTES_MAX, HEAD_S, RETRY_AFTER_S
+from app.limits import ACCEPT_REST_S, ACCEPTS_A_TURN, BACKLOG, HEAD_BYTES_MAX, HEAD_S, RETRY_AFTER_S
 from app.storage.errors import StartupError
+from channels.plain_stream import PlainStream
 
 # Where the Phoenix client connects when it is given `/socket`.
 SOCKET_PATH: Final = "/socket/websocket"
@@ -74,7 +74,7 @@ _FULL: Final = Response(
 class SocketEndpoint(Protocol):
     """What serves WebSocket connections."""
 
-    async def serve(self, stream: trio.SocketStream, head: bytes, life: Lifeline) -> None:
+    async def serve(self, stream: trio.abc.Stream, head: bytes, life: Lifeline) -> None:
         """The whole life of one connection, in the child of this life; `head` was read before."""
 
     async def drain(self) -> None:
@@ -160,14 +160,14 @@ class Listener:
             self._readiness.draining = False
             life.ready(self.port)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._accept, listening)
+                nursery.start_soon(self._accept_forever, listening)
                 await life.stop_requested.wait()
                 self._readiness.draining = True
                 nursery.cancel_scope.cancel()
             # What the kernel holds for this socket would be reset with it.
             with trio.move_on_after(ACCEPT_REST_S):
-                while listening.is_readable():
-                    await self._accept_one(listening)
+                while await self._accept_some(listening):
+                    pass
         await self._drain()
 
     async def _drain(self) -> None:
@@ -175,33 +175,37 @@ class Listener:
             nursery.start_soon(self._endpoint.drain)
             nursery.start_soon(self._http.drain)
 
-    async def _accept(self, listening: trio.socket.SocketType) -> None:
+    async def _accept_forever(self, listening: socket.socket) -> None:
         while True:
-            await self._accept_one(listening)
+            if not await self._accept_some(listening):
+                await trio.lowlevel.wait_readable(listening)
 
-    async def _accept_one(self, listening: trio.socket.SocketType) -> None:
-        try:
-            accepted, _ = await listening.accept()
-        except OSError as error:
-            if error.errno in _GONE:
-                return
-            if error.errno not in _STARVED:
-                raise
-            self._starved += 1
-            self._emit("listener.starved", {"error": error})
-            await trio.sleep(ACCEPT_REST_S)
-        else:
-            self._admit(accepted)
+    async def _accept_some(self, listening: socket.socket) -> bool:
+        """Accept what is there, a few at most. False if there is no more."""
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                accepted, peer = listening.accept()
+            except BlockingIOError:
+                return False
+            except OSError as error:
+                if error.errno in _GONE:
+                    continue
+                if error.errno not in _STARVED:
+                    raise
+                self._starved += 1
+                self._emit("listener.starved", {"error": error})
+                await trio.sleep(ACCEPT_REST_S)
+            else:
+                self._admit(accepted, peer[0])
+        await trio.lowlevel.checkpoint()
+        return True
 
-    def _admit(self, accepted: trio.socket.SocketType) -> None:
+    def _admit(self, accepted: socket.socket, peer: str) -> None:
         """Make the connection a child, or close it."""
-        stream = trio.SocketStream(
-            accepted
-        )  # sets TCP_NODELAY: our messages are small and wanted now
         serial = self._accepted + self._refused + 1
         spec = ChildSpec(
             id=f"connection-{serial}",
-            start=partial(self._serve, stream),
+            start=partial(self._serve, PlainStream(accepted, peer)),
             restart=Restart.TEMPORARY,
             shutdown_s=0,  # its time to end was the listener's drain
             start_s=INFINITE,  # it is ready at once
@@ -216,29 +220,33 @@ class Listener:
         else:
             self._accepted += 1
 
-    async def _serve(self, stream: trio.SocketStream, life: Lifeline) -> None:
+    async def _serve(self, stream: PlainStream, life: Lifeline) -> None:
         life.ready()
         try:
-            await self._converse(stream, life)
+            head = await self._first_head(stream)
+            if head and not is_websocket_upgrade(head):
+                head = await self._speak_http(stream, head)
+            if not head:
+                return
+            if path_of(head) != SOCKET_PATH:
+                await self._turn_away(stream, _NO_SOCKET)
+            elif self._readiness.draining:
+                await self._turn_away(stream, _STOPPING)
+            else:
+                await self._endpoint.serve(stream, head, life)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
         finally:
-            await trio.aclose_forcefully(stream)
+            stream.close()
 
-    async def _converse(self, stream: trio.SocketStream, life: Lifeline) -> None:
-        head = await self._first_head(stream)
+    async def _speak_http(self, stream: PlainStream, head: bytes) -> bytes:
+        """Serve requests; the head of an upgrade that comes after them, if one does."""
+        spoken = _as_trio(stream)
         while head and not is_websocket_upgrade(head):
-            head = await self._http.serve(stream, head)
-        if not head:
-            return
-        if path_of(head) != SOCKET_PATH:
-            await self._turn_away(stream, _NO_SOCKET)
-        elif self._readiness.draining:
-            await self._turn_away(stream, _STOPPING)
-        else:
-            await self._endpoint.serve(stream, head, life)
+            head = await self._http.serve(spoken, head)
+        return head
 
-    async def _first_head(self, stream: trio.SocketStream) -> bytes:
+    async def _first_head(self, stream: PlainStream) -> bytes:
         head = _arrived(stream.socket)
         if not is_settled(head):
             with trio.CancelScope(relative_deadline=HEAD_S) as scope:
@@ -251,10 +259,10 @@ class Listener:
             return b""
         return head
 
-    async def _turn_away(self, stream: trio.SocketStream, response: Response) -> None:
+    async def _turn_away(self, stream: PlainStream, response: Response) -> None:
         self._turned_away += 1
         self._emit("connection.turned_away", {"status": response.status})
-        await part_with(stream, response.to_http1())
+        await part_with(_as_trio(stream), response.to_http1())
 
 
 def check_free(bind: Bind) -> None:
@@ -266,7 +274,7 @@ def check_free(bind: Bind) -> None:
     _listening(bind).close()
 
 
-def _listening(bind: Bind) -> trio.socket.SocketType:
+def _listening(bind: Bind) -> socket.socket:
     family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
     try:
         raw = socket.create_server(
@@ -276,20 +284,28 @@ def _listening(bind: Bind) -> trio.socket.SocketType:
         in_use = error.errno == errno.EADDRINUSE
         why = "it is in use; AGIO_PORT names another" if in_use else error.strerror
         raise StartupError(f"cannot listen on {bind.host} port {bind.port}: {why}") from error
-    return trio.socket.from_stdlib_socket(raw)
+    raw.setblocking(False)
+    # What is accepted inherits it: our messages are small and wanted now.
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return raw
 
 
-def _arrived(connection: trio.socket.SocketType) -> bytes:
+def _as_trio(stream: PlainStream) -> trio.SocketStream:
+    """The same connection, as trio and hypercorn know them. Whoever closes one closes both."""
+    return trio.SocketStream(trio.socket.from_stdlib_socket(stream.socket))
+
+
+def _arrived(connection: socket.socket) -> bytes:
     """What is there of a head without waiting: nearly always all of it, for clients speak first."""
     try:
-        return os.read(connection.fileno(), HEAD_BYTES_MAX)
+        return connection.recv(HEAD_BYTES_MAX)
     except OSError:  # nothing yet; or it is gone, as whoever waits will see
         return b""
 
 
-def _send_at_once(connection: trio.socket.SocketType, data: bytes) -> None:
+def _send_at_once(connection: socket.socket, data: bytes) -> None:
     """Send what fits without waiting; nothing was sent before, so all of it fits."""
     try:
-        os.write(connection.fileno(), data)
+        connection.send(data)
     except OSError:
         return

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from app.domain.errors import Code, Refusal
 from app.identity.callers import Callers
@@ -16,6 +16,8 @@ _SOMEBODY_ELSE: Final = Refusal(Code.FORBIDDEN, "The token is somebody else's.")
 
 class TokenHandler(SocketHandler):
     """A token in, an `Identity` out as the connection's assigns."""
+
+    waits: ClassVar[bool] = False
 
     def __init__(self, callers: Callers, *, now: Callable[[], float] = time.time) -> None:
         """A handler for all sockets of a node.

@@ -15,6 +15,7 @@ from channels.limits import Limits
 from channels.reception import SocketHandler
 from channels.testing import Node, Streams, connect, serving
 from tests.channels.rooms import Hot, Script
+from tests.support.sockets import plain
 
 
 def at_most(value: int) -> Limit:
@@ -106,7 +107,7 @@ async def from_address(address: str) -> Streams:
         await ours.bind((address, 0))
         await ours.connect(raw.getsockname())
         theirs, _ = await listening.accept()
-    return trio.SocketStream(ours), trio.SocketStream(theirs)
+    return trio.SocketStream(ours), plain(theirs)
 
 
 def dial(guarded: Guarded, address: str, name: str = "ann") -> Any:

@@ -9,6 +9,7 @@ import trio.testing
 from channels.endpoint import Endpoint
 from channels.frames import unmask
 from channels.testing import Streams
+from tests.support.sockets import plain
 
 KEY: Final = b"\x01\x80\xff\x42"
 CONTINUED: Final = 0x00
@@ -67,4 +68,4 @@ async def answered(endpoint: Endpoint, pieces: Iterable[bytes], *, sockets: bool
 
 def _sockets() -> Streams:
     ours, theirs = trio.socket.socketpair()
-    return trio.SocketStream(ours), trio.SocketStream(theirs)
+    return trio.SocketStream(ours), plain(theirs)

@@ -26,6 +26,7 @@ from channels.limits import Limits
 from channels.testing import Streams
 from tests.channels.raw_frames import CONTINUED, FINAL, PING, PONG, REQUEST, closing, masked
 from tests.support.echo_server import EchoEndpoint, echoing
+from tests.support.sockets import plain
 
 _PONGED: Final = 0xA
 _INJECTED: Final = b"injected "
@@ -197,7 +198,7 @@ def _streams(random: Random) -> Streams:
     if kind == "small":
         for end in (ours, theirs):
             end.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, 4_096)
-    return trio.SocketStream(ours), trio.SocketStream(theirs)
+    return trio.SocketStream(ours), plain(theirs)
 
 
 async def _send(stream: trio.abc.Stream, talk: Talk) -> None:

@@ -304,10 +304,13 @@ class Accounting(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 2), topic=st.sampled_from("abc"), held=st.booleans())
     def subscribe(self, which: int, topic: str, held: bool) -> None:  # noqa: FBT001 - drawn
-        """Somebody joins; the first of the three speaks an older version."""
+        """Somebody joins; the first of the three speaks an older version. Nobody is there twice."""
+        outbox = self.sinks[which].outbox
+        if any(it.outbox is outbox and it.topic == topic for it in self.subscriptions):
+            return
         delivery = DELIVERIES[topic]
         form = websocket_form(V2 if which else V1)
-        subscription = self.hub.subscribe(topic, self.sinks[which].outbox, form, delivery)
+        subscription = self.hub.subscribe(topic, outbox, form, delivery)
         self.subscriptions.append(subscription)
         if not held:
             self.hub.release(subscription, self.position)

@@ -14,12 +14,14 @@ from actors import ChildSpec, Lifeline, running
 from actors.testing import PlannedCrash, crash
 from channels.limits import READ_COST_BYTES, WAKES_A_TURN, Limits
 from channels.outbox import Totals
+from channels.plain_stream import PlainStream
 from channels.reader import Reader
 from channels.testing import Node, Streams, connect, serving
 from channels.websocket import Wire
 from tests.channels.raw_frames import FINAL_TEXT, PING, masked
 from tests.channels.rooms import Hot
 from tests.channels.test_wire import REQUEST, sockets
+from tests.support.sockets import plain
 
 ROOM = "hot:1"
 
@@ -122,7 +124,7 @@ async def test_a_reader_that_crashes_reads_on_in_its_next_life() -> None:
     ours, theirs = sockets()
     heard: list[bytes] = []
     async with running(ChildSpec("reader", reader.run)) as system, ours, theirs:
-        assert isinstance(theirs, trio.SocketStream)
+        assert isinstance(theirs, PlainStream)
         descriptor = theirs.socket.fileno()
 
         def read() -> int:
@@ -174,7 +176,7 @@ async def test_what_is_read_costs_by_its_bytes_and_by_whom_it_wakes() -> None:
     messages = masked(FINAL_TEXT, b"x" * 100) * 300
     async with trio.open_nursery() as nursery:
         wire = Wire(
-            trio.SocketStream(theirs),
+            plain(theirs),
             limits=Limits(),
             totals=Totals(),
             nursery=nursery,

@@ -20,7 +20,7 @@ CLIENTS, TOPICS = 100, 100
 JOINS = CLIENTS * TOPICS
 # A heartbeat takes some laps of the loop, and in each of them any join under way may make room:
 # however many wait, only so many times those are answered before it.
-LAPS = 16
+LAPS = 24
 
 
 class Database:

@@ -9,6 +9,7 @@ from channels.limits import Limits
 from channels.serializer import Envelope
 from channels.testing import Client, Node, Streams, connect, serving
 from tests.channels.rooms import Hot, Script
+from tests.support.sockets import plain
 
 ROOM = "hot:1"
 REQUEST = (
@@ -25,7 +26,7 @@ def sockets(buffer: int = 4096) -> Streams:
         end.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, buffer)
         end.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, buffer)
     ours, theirs = pair
-    return trio.SocketStream(ours), trio.SocketStream(theirs)
+    return trio.SocketStream(ours), plain(theirs)
 
 
 async def _numbers(client: Client, count: int) -> list[int]:

@@ -19,7 +19,7 @@ from tests.channels.polling import long_polling
 class NoWebSockets:
     """What stands between a client and us lets no WebSocket through."""
 
-    async def serve(self, stream: trio.SocketStream, head: bytes, life: Lifeline) -> None:
+    async def serve(self, stream: trio.abc.Stream, head: bytes, life: Lifeline) -> None:
         """Cut it off."""
         await trio.aclose_forcefully(stream)
 

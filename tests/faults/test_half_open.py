@@ -21,6 +21,7 @@ from channels.presence import Presence
 from channels.testing import Client, Node, serving
 from tests.channels.people import Viewer
 from tests.faults.door import door_to
+from tests.support.sockets import plain
 
 TOPIC: Final = "room:1"
 LIMITS: Final = Limits()
@@ -95,7 +96,7 @@ async def open_hall() -> AsyncIterator[Hall]:
         nursery.start_soon(hall.presence.run, Lifeline("presence", system=hall.system))
 
         async def serve(stream: trio.SocketStream) -> None:
-            await hall.node.endpoint.serve(stream, b"")
+            await hall.node.endpoint.serve(plain(stream.socket), b"")
 
         listen = partial(trio.serve_tcp, serve, 0, host="127.0.0.1")
         (listener,) = await nursery.start(listen)

@@ -17,6 +17,7 @@ import msgspec
 import trio
 
 from tests.support.echo_server import ROOMY, echoing
+from tests.support.sockets import plain
 
 # Compression is not offered.
 _EXCLUDED: Final = ("12.*", "13.*")
@@ -49,8 +50,8 @@ async def _fuzz(wstest: str, folder: Path) -> bytes:
     async with echoing(ROOMY) as endpoint, trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
 
-        async def serve(stream: trio.abc.Stream) -> None:
-            await endpoint.serve(stream, b"")
+        async def serve(stream: trio.SocketStream) -> None:
+            await endpoint.serve(plain(stream.socket), b"")
 
         nursery.start_soon(trio.serve_listeners, serve, listeners)
         port = listeners[0].socket.getsockname()[1]

@@ -49,7 +49,7 @@ class _EchoOpening(Opening):
         assert isinstance(upgrade, Upgrade), "suites know how to connect"
         echo = Echo(None, WEBSOCKET, wire.outbox, nursery, self._around, self._life)
         await stream.send_all(accept_answer(upgrade.key, None))
-        return Session(echo, wire, nursery)
+        return Session(echo, wire, nursery, self._around.access.timers)
 
 
 class EchoEndpoint(Endpoint):

@@ -103,7 +103,7 @@ class EchoEndpoint:
         self.drained = False
         self.broken = False
 
-    async def serve(self, stream: trio.SocketStream, head: bytes, life: Lifeline) -> None:
+    async def serve(self, stream: trio.abc.Stream, head: bytes, life: Lifeline) -> None:
         """Answer with the path; raise where it is broken."""
         if self.broken:
             raise RuntimeError("boom")

@@ -350,27 +350,29 @@ def test_an_address_that_is_not_ours_is_one_clear_line() -> None:
 class StarvedSocket:
     """A listening socket whose process has no file descriptors left, at first."""
 
-    def __init__(self, listening: trio.socket.SocketType) -> None:
+    def __init__(self, listening: socket.socket) -> None:
         self._listening = listening
         self.failures = [errno.EMFILE, errno.ENFILE, errno.ECONNABORTED]
 
-    async def accept(self) -> object:
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._listening.fileno()
+
+    def accept(self) -> object:
         """Fail as long as there are failures."""
-        await trio.lowlevel.checkpoint()
         if self.failures:
             number = self.failures.pop()
             raise OSError(number, "starved")
-        return await self._listening.accept()
+        return self._listening.accept()
 
 
 async def test_running_out_of_file_descriptors_is_survived() -> None:
     """When accept fails for want of descriptors, the loop rests and goes on."""
     async with serving(bare_services()) as node, trio.open_nursery() as nursery:
-        with trio.socket.socket() as listening:
-            await listening.bind(("127.0.0.1", 0))
-            listening.listen()
-            starved = cast(trio.socket.SocketType, StarvedSocket(listening))
-            nursery.start_soon(node.listener._accept, starved)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.setblocking(False)
+            starved = cast(socket.socket, StarvedSocket(listening))
+            nursery.start_soon(node.listener._accept_forever, starved)
             again = replace(node, port=listening.getsockname()[1])
             async with client(again) as http:
                 assert (await http.get("/livez")).status_code == 200
