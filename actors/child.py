@@ -76,7 +76,8 @@ class Child(Lifeline):
         self._ended_at = inf  # on the trio clock
         self._gave_up = False
         # Made with its deadline: to move it costs as much as to make the scope.
-        self._scope = trio.CancelScope(deadline=trio.current_time() + spec.start_s)
+        ready_by = inf if spec.start_s == inf else trio.current_time() + spec.start_s
+        self._scope = trio.CancelScope(deadline=ready_by)
         self._tell = tell
 
     @property

@@ -81,7 +81,7 @@ def only_life(
     return ChildSpec(id, plan, Restart.TEMPORARY, shutdown_s, start_s=start_s)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen, it would cost three times as much, and each channel has one
 class Plan(Generic[M]):
     """What is the same in each life of an actor. Called with a lifeline, it is such a life.
 

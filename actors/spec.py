@@ -257,7 +257,7 @@ class Lifeline:
 Start: TypeAlias = Callable[[Lifeline], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen, it would cost three times as much, and each client has some
 class ChildSpec:
     """How to start, restart and stop one child.
 

@@ -131,6 +131,7 @@ def _come_back(told: Payload, wait_s: float) -> Reply:
 
 
 def _bucket(limit: Limit, least: int, now: float) -> Bucket:
-    if not limit.is_on:
+    if limit.mode is Mode.OFF:
         return _ENDLESS
-    return Bucket(limit.value, max(limit.value * RATE_BURST_S, least), now)
+    burst = limit.value * RATE_BURST_S
+    return Bucket(limit.value, max(least, burst), now)

@@ -52,7 +52,7 @@ class Limit:
 
     def is_exceeded_by(self, count: int) -> bool:
         """Whether so many are more than it allows."""
-        return self.is_on and count > self.value
+        return count > self.value and self.mode is not Mode.OFF
 
     def __str__(self) -> str:
         """As a setting spells it: `500`, `500:dry_run` or `off`."""

@@ -7,8 +7,7 @@ the stream is closed when `serve` returns.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import TOO_MANY_REQUESTS
 from typing import Final
@@ -175,8 +174,11 @@ class Endpoint:
                 if session is None:
                     self.turn_away(opening.refused, opening.address)
                 else:
-                    with self.attend(session.connection, opening.address):
+                    self.arrive(session.connection, opening.address)
+                    try:
                         await session.run()
+                    finally:
+                        self.depart(session.connection, opening.address)
             finally:
                 opening.leave()
                 await wire.aclose()
@@ -220,20 +222,19 @@ class Endpoint:
         if status != TOO_MANY_REQUESTS:  # of these the guard tells, and not of each
             self._emit("socket.refused", {"status": status, "reason": reason, "address": address})
 
-    @contextmanager
-    def attend(self, connection: Connection, address: str) -> Iterator[None]:
-        """A client is here, whatever it came over, until the end of the block."""
+    def arrive(self, connection: Connection, address: str) -> None:
+        """A client is here, whatever it came over, until `depart`."""
         self._opened += 1
         self._connections[connection] = None
         self._emit("socket.opened", {"address": address})
         connection.stay.begin()
         if self.reception.closed:  # it was let in before; whoever drains does not know of it
             connection.end(DRAINED)
-        try:
-            yield
-        finally:
-            connection.leave()
-            self._forget(connection, address)
+
+    def depart(self, connection: Connection, address: str) -> None:
+        """It is gone."""
+        connection.leave()
+        self._forget(connection, address)
 
     async def _open(
         self,

@@ -106,7 +106,14 @@ class Flusher:
         if self._pending or self._sending:
             self.settle()
         self.totals.offered += 1
-        self._put(outbox, Run(frame if vital else Piece.of(frame), 1, vital=vital))
+        if vital and outbox.size + len(frame) <= self._outbox_bytes:  # nearly always
+            if not outbox.queue:
+                self._dirty.append(outbox)
+            outbox.queue.append(frame)
+            outbox.size += len(frame)
+            outbox.count += 1
+        else:
+            self._put(outbox, Run(frame if vital else Piece.of(frame), 1, vital=vital))
         self.stir()
 
     async def flush_forever(self) -> None:

@@ -246,6 +246,8 @@ class Guard:
         self._set_pump(now)
 
     def _set_pump(self, now: float) -> None:
+        if not self._joins.waiting:  # nearly always
+            return
         due = self._joins.next_due()
         if due is not None and not self._pump_is_set:
             self._pump_is_set = True

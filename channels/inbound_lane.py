@@ -97,8 +97,8 @@ class InboundLane:
                 return self._take(len(self._data) - self._at)
             if self._passing:
                 return self._pass_on(self._passing)
-            if not self._fragmented:
-                self._lift_plain(lift)
+            if not self._fragmented and self._lift_plain(lift):
+                return b""
             head = _read_head(self._data, self._at)
             if head is None:
                 return self._keep(2)
@@ -113,30 +113,31 @@ class InboundLane:
             else:
                 self._lift_one(head, lift)
 
-    def _lift_plain(self, lift: Lift) -> None:
-        """Lift plain frames of up to 64 KB from here on; stops at anything else."""
+    def _lift_plain(self, lift: Lift) -> bool:
+        """Lift plain frames of up to 64 KB from here on, up to anything else. True at the end."""
         data, at, have = self._data, self._at, len(self._data)
         while have - at >= 8:
             first = data[at]
             if first != _TEXT and first != _BINARY:  # noqa: PLR1714 - the quickest way to ask
-                return
+                return False
             size = data[at + 1] - MASKED
             begin = at + 6
             if size == 126:
                 size = (data[at + 2] << 8) | data[at + 3]
                 begin = at + 8
                 if size < 126:
-                    return
+                    return False
             elif not 0 <= size < 126:
-                return
+                return False
             end = begin + size
             if end > have or size > self._message_max:
-                return
+                return False
             payload = unmask(data[begin:end], data[begin - 4 : begin])
             if first == _TEXT and not payload.isascii() and not _is_utf8(payload):
-                return
+                return False
             self._at = at = end
             lift(payload, first & OPCODE)
+        return at == have
 
     def _lift_one(self, head: "_Head", lift: Lift) -> None:
         """Lift the one frame here, unless its text is none."""

@@ -219,13 +219,14 @@ class LongPoll:
         async with trio.open_nursery() as nursery:
             form = longpoll_form(asked.serializer)
             connection = Connection(assigns, form, session.outbox, nursery, around, life)
-            with self._endpoint.attend(connection, guest.address):
-                self._sessions[number] = session
-                try:
-                    life.ready(session.ticket)
-                    await session.run(connection)
-                finally:
-                    del self._sessions[number]
+            self._endpoint.arrive(connection, guest.address)
+            self._sessions[number] = session
+            try:
+                life.ready(session.ticket)
+                await session.run(connection)
+            finally:
+                del self._sessions[number]
+                self._endpoint.depart(connection, guest.address)
             nursery.cancel_scope.cancel()
 
     def _sign(self, number: int) -> Callable[[int], str]:

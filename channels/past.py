@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from channels.channel import Joined, Message
 from channels.cursor import Cursor, parse_cursor
@@ -30,10 +30,13 @@ class Wish:
         return None if self.cursor is None else self.cursor.position
 
 
+_NOTHING: Final = Wish()
+
+
 def wish_of(params: Any) -> Wish:
     """What the params of a join ask for."""
-    if not isinstance(params, Mapping):
-        return Wish()
+    if not params or not isinstance(params, Mapping):  # nearly always
+        return _NOTHING
     wire = params.get("cursor")
     return Wish(wire is not None, parse_cursor(wire), params.get("cursors") is True)
 

@@ -19,7 +19,10 @@ _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 _VERSION: Final = "13"
 _KEY_BYTES: Final = 16
 _REQUEST: Final = re.compile(rb"GET ([!-~]+) HTTP/1\.1")
-_HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
+_HEADER: Final = re.compile(
+    r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)\r\n", re.ASCII
+)
+_HEADERS: Final = re.compile(rf"(?:{_HEADER.pattern})*", re.ASCII)
 # A second one of these would leave it open which is meant.
 _SINGLE: Final = frozenset({"host", "origin", "sec-websocket-key", "sec-websocket-version"})
 
@@ -52,9 +55,9 @@ def read_upgrade(head: bytes) -> Upgrade | ConnectRefused:
     Args:
         head: all of it, up to and with the empty line.
     """
-    first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    first, _, lines = head.removesuffix(b"\r\n").partition(b"\r\n")
     request = _REQUEST.fullmatch(first)
-    headers = _read_headers(lines)
+    headers = _read_headers(lines.decode("latin-1"))
     if request is None or headers is None or "host" not in headers:
         return _MALFORMED
     if not _has_part(headers.get("connection"), "upgrade"):
@@ -100,13 +103,13 @@ def refuse_answer(refused: ConnectRefused) -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
-def _read_headers(lines: list[bytes]) -> dict[str, str] | None:
+def _read_headers(lines: str) -> dict[str, str] | None:
+    """Headers by their names in lower case; None where a line is no header."""
+    if _HEADERS.fullmatch(lines) is None:
+        return None
     headers: dict[str, str] = {}
-    for line in lines:
-        read = _HEADER.fullmatch(line)
-        if read is None:
-            return None
-        name, value = read[1].decode().lower(), read[2].decode("latin-1").rstrip(" \t")
+    for spelt, text in _HEADER.findall(lines):
+        name, value = spelt.lower(), text.rstrip(" \t")
         if name not in headers:
             headers[name] = value
         elif name in _SINGLE:

@@ -32,15 +32,14 @@ class Telemetry:
         self.metrics: Final = Metrics()
         self.metrics.watch("log", sink.statistics, counters=["lost"])
         self._sink = sink
-        self._level = level
+        self._written = {name: is_written(it.level, level) for name, it in BY_NAME.items()}
 
     def emit(self, name: str, fields: Mapping[str, object]) -> None:
         """Count and log one event of the table. Never blocks."""
-        event = BY_NAME.get(name)
-        assert event is not None, f"{name} is not in the table of events"
+        assert name in self._written, f"{name} is not in the table of events"
         self.metrics.count_event(name)
-        if is_written(event.level, self._level):  # a line that is not written should cost nothing
-            write_line(event.level, name, fields)
+        if self._written[name]:  # a line that is not written should cost nothing
+            write_line(BY_NAME[name].level, name, fields)
         if name == _STARTED:
             self._sink.open()
 

@@ -7,12 +7,13 @@ the help texts, so that a number is explained in one place.
 
 import platform
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
@@ -54,13 +55,8 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
-        self._events = Counter(
-            "agio_events",
-            "Events told, by name (docs/events.md).",
-            ["event"],
-            registry=self._registry,
-        )
-        self._counted: dict[str, Counter] = {}  # by the event's name
+        self._events = _Events()
+        self._registry.register(self._events)
         build = Gauge(
             "agio_build_info",
             "Always 1; the labels say what runs.",
@@ -76,10 +72,7 @@ class Metrics:
 
     def count_event(self, name: str) -> None:
         """Count one event."""
-        counter = self._counted.get(name)
-        if counter is None:  # finding it by its label costs more than counting
-            counter = self._counted[name] = self._events.labels(name)
-        counter.inc()
+        self._events.counts[name] += 1
 
     def watch(self, subject: str, statistics: Statistics, *, counters: Iterable[str] = ()) -> None:
         """Export `statistics()` at each scrape, as `agio_<subject>_<field>`.
@@ -101,6 +94,24 @@ class Metrics:
     def render(self) -> tuple[bytes, str]:
         """The exposition and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+
+class _Events(Collector):
+    """How many events of each name were told. Counted by the one thread that tells them.
+
+    Several are told for each client that comes, and a counter of the library's takes a lock.
+    """
+
+    def __init__(self) -> None:
+        self.counts: defaultdict[str, int] = defaultdict(int)
+
+    def collect(self) -> Iterator[Metric]:
+        """One family."""
+        told = "Events told, by name (docs/events.md)."
+        family = CounterMetricFamily("agio_events", told, labels=["event"])
+        for name, count in self.counts.items():
+            family.add_metric([name], count)
+        yield family
 
 
 class _Watched(Collector):
