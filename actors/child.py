@@ -155,7 +155,7 @@ class Child(Lifeline):
         super().ready(value)
         if not self.stopping and self._scope.deadline != inf:
             self._scope.deadline = inf
-        self._emit("actor.started")
+        self.system.emit("actor.started", {"supervisor": self.supervisor, "child": self.name})
         self._tell(self)
 
     def _why_cancelled(self) -> Exception | None:

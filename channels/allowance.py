@@ -28,12 +28,13 @@ class Allowance:
     """
 
     __slots__ = (
-        "_bytes",
+        "_began",
         "_excess",
         "_failures",
         "_guard",
         "_joins",
-        "_messages",
+        "_least_bytes",
+        "_rates",
         "_size_max",
         "bytes",
         "messages",
@@ -48,16 +49,17 @@ class Allowance:
         """
         limits, now = guard.limits, trio.current_time()
         self._guard = guard
-        self._messages = _bucket(limits.messages, 1, now)
-        self._bytes = _bucket(limits.bytes, message_bytes, now)
+        self._began = now
+        self._least_bytes = message_bytes
+        self._rates: tuple[Bucket, Bucket] | None = None  # made when one of them seems empty
         self._joins = _bucket(limits.joins, 1, now)
         self._failures: Failures | None = None  # made for the first one: most have none
         self._excess = 0  # messages refused since it rested
         # What is enforced of sizes is so before messages are whole. A dry run looks at each.
         large = limits.message_bytes
         self._size_max = large.value if large.mode is Mode.DRY_RUN else 0
-        self.messages = -inf if self._size_max else self._messages.left
-        self.bytes = self._bytes.left
+        self.messages = -inf if self._size_max else _burst(limits.messages, 1)
+        self.bytes = _burst(limits.bytes, message_bytes)
 
     @property
     def is_abused(self) -> bool:
@@ -74,7 +76,7 @@ class Allowance:
             What it is answered with, if it is refused; else None.
         """
         now = trio.current_time()
-        messages, octets = self._messages, self._bytes
+        messages, octets = self._rates or self._make_rates()
         octets.left = self.bytes
         if not self._size_max:
             messages.left = self.messages
@@ -115,6 +117,13 @@ class Allowance:
             self._failures = Failures(limit.value, FAILED_JOINS_S, FAILING_TOPICS_MAX)
         self._failures.add(topic, trio.current_time())
 
+    def _make_rates(self) -> tuple[Bucket, Bucket]:
+        """What has come in of messages and of bytes since the beginning, and does from now on."""
+        limits, began = self._guard.limits, self._began
+        messages = _bucket(limits.messages, 1, began)
+        self._rates = messages, _bucket(limits.bytes, self._least_bytes, began)
+        return self._rates
+
     def _judge(self, name: LimitName, bucket: Bucket, taken: int, now: float) -> float:
         """Seconds until an empty bucket has that much; 0 if it has, or if it does not matter."""
         if bucket.refill(now, taken):
@@ -131,7 +140,9 @@ def _come_back(told: Payload, wait_s: float) -> Reply:
 
 
 def _bucket(limit: Limit, least: int, now: float) -> Bucket:
-    if limit.mode is Mode.OFF:
-        return _ENDLESS
-    burst = limit.value * RATE_BURST_S
-    return Bucket(limit.value, max(least, burst), now)
+    return Bucket(limit.value, _burst(limit, least), now) if limit.is_on else _ENDLESS
+
+
+def _burst(limit: Limit, least: int) -> float:
+    """What may be sent at once."""
+    return max(limit.value * RATE_BURST_S, least) if limit.is_on else inf

@@ -235,7 +235,10 @@ class Wire:
             self._reader.remove(self._descriptor)
         self.closing = self._closed = self._ended = True
         self.outbox.close()
-        await trio.aclose_forcefully(self._stream)
+        if isinstance(self._stream, PlainStream):  # which needs no time for that, nor a scope
+            self._stream.close()
+        else:
+            await trio.aclose_forcefully(self._stream)
 
     # For the outbox.
 
