@@ -26,9 +26,9 @@ from app.http.schemas_ledger import PostingOutcome, PostingOutcomes
 from app.http.services import Services
 from app.identity.model import Scope
 from app.ledger.codes import LedgerCode
-from app.ledger.limits import ANSWER_TRANSFERS_MAX, TRANSFERS_A_BATCH_MAX
+from app.ledger.desk import transfers_of
+from app.ledger.limits import ANSWER_TRANSFERS_MAX, TRANSFERS_A_SHARE_MAX
 from app.ledger.model import Accepted, Posted, PostingRefused, Result
-from app.ledger.poster import transfers_of
 from app.ledger.request import PostingRequest
 from app.limits import ITEMS_BODY_BYTES_MAX
 
@@ -101,7 +101,7 @@ def _shares(
     start = transfers = 0
     for place, item in enumerate(items):
         count = 1 if isinstance(item, Refusal) else transfers_of([item])
-        if transfers and transfers + count > TRANSFERS_A_BATCH_MAX:
+        if transfers and transfers + count > TRANSFERS_A_SHARE_MAX:
             yield items[start:place]
             start, transfers = place, 0
         transfers += count

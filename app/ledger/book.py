@@ -88,6 +88,8 @@ class BookState:
         head: the number of its last posting.
         revision: moves with each change of an account or the chart that is no posting.
         locked_before: nothing may take effect before; None: no period is locked.
+        recorded_at: when its last posting was recorded, and none after it was before; None: it has
+            none.
         chart: the accounts that it may have.
     """
 
@@ -96,6 +98,7 @@ class BookState:
     head: int
     revision: int
     locked_before: datetime | None
+    recorded_at: datetime | None
     chart: Chart
     _by_key: dict[AccountKey, AccountState] = field(default_factory=dict)
     _by_id: dict[int, AccountState] = field(default_factory=dict)
@@ -116,6 +119,11 @@ class BookState:
     def knows_id(self, account: int) -> bool:
         """Whether it was said of the account of this id how it stands."""
         return account in self._by_id
+
+    def is_open(self, key: AccountKey) -> bool:
+        """Whether the account is known, and open."""
+        account = self._by_key.get(key)
+        return account is not None and account.id != 0
 
     def find(self, path: str, currency: str) -> AccountState | None:
         """The account, as it stands or, if it is not open yet, as the chart would have it."""

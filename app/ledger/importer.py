@@ -15,7 +15,7 @@ import trio
 
 from app.ledger import import_store
 from app.ledger.import_model import NotLoadable, Row, RowRefused, Rows, Run, Tally, Totals
-from app.ledger.limits import ROW_BYTES_MAX, ROWS_A_BATCH_MAX, TRANSFERS_A_BATCH_MAX
+from app.ledger.limits import ROW_BYTES_MAX, ROWS_A_BATCH_MAX, TRANSFERS_A_SHARE_MAX
 from app.ledger.model import Accepted
 from app.storage import Database
 
@@ -116,7 +116,7 @@ def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
     transfers = 0
     for row in rows:
         count = len(row.request.transfers) or 1
-        if batch and transfers + count > TRANSFERS_A_BATCH_MAX:
+        if batch and transfers + count > TRANSFERS_A_SHARE_MAX:
             yield batch
             batch, transfers = [], 0
         batch.append(row)

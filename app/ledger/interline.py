@@ -18,7 +18,7 @@ from typing import Final
 import trio
 
 from app.domain.errors import Code, Refusal
-from app.ledger import posting
+from app.ledger import posting, recording
 from app.ledger.book import BookState, Facts
 from app.ledger.codes import LedgerCode
 from app.ledger.interline_request import (
@@ -29,10 +29,10 @@ from app.ledger.interline_request import (
     halves,
 )
 from app.ledger.limits import INTERLINE_AT_ONCE_MAX, INTERLINE_WAITING_MAX, POST_S
-from app.ledger.model import Accepted, PostingRefused, Result
+from app.ledger.model import Accepted, PostingRefused
 from app.ledger.plan import Terms
 from app.ledger.poster import OnPosted
-from app.ledger.rules import Batch
+from app.ledger.rules import Batch, Decision
 from app.storage import Database, StorageDown, WriteConnection
 
 _UNKNOWN: Final = Refusal(
@@ -96,13 +96,16 @@ async def post_between(
         Batch(books[half.book], known, on)
         for half, known, on in zip(both, facts, terms, strict=True)
     ]
-    results = [batch.decide(half.request) for half, batch in zip(both, batches, strict=True)]
-    refused = _first_refused(both, results)
+    decisions = [batch.decide(half.request) for half, batch in zip(both, batches, strict=True)]
+    refused = _first_refused(both, decisions)
     if refused is not None:
         return refused
     for half, batch, on in zip(both, batches, terms, strict=True):
-        await posting.write(conn, books[half.book], batch, on)
-    debit, credit = results
+        await recording.write(conn, books[half.book], batch, on)
+    debit, credit = (
+        batch.answers([decision], batch.now)[0]
+        for batch, decision in zip(batches, decisions, strict=True)
+    )
     assert isinstance(debit, Accepted), "neither is refused"
     assert isinstance(credit, Accepted), "neither is refused"
     assert debit.fresh is credit.fresh, "both are recorded together"
@@ -113,15 +116,15 @@ async def _expire(conn: WriteConnection, book: BookState, half: Half) -> Facts:
     """End the holds that are due, by postings of their own; what is known for the half, after."""
     facts = await posting.read_facts(conn, book, (half.request,))
     live = Terms()
-    await posting.write(conn, book, Batch(book, facts, live), live)
+    await recording.write(conn, book, Batch(book, facts, live), live)
     return replace(facts, due=())
 
 
-def _first_refused(both: Sequence[Half], results: Sequence[Result]) -> InterlineRefused | None:
+def _first_refused(both: Sequence[Half], decisions: Sequence[Decision]) -> InterlineRefused | None:
     """Of what the books refuse, what is looked for first."""
     refused = [
-        InterlineRefused(result.code, half.book)
-        for half, result in zip(both, results, strict=True)
-        if isinstance(result, PostingRefused)
+        InterlineRefused(decision.code, half.book)
+        for half, decision in zip(both, decisions, strict=True)
+        if isinstance(decision, PostingRefused)
     ]
     return min(refused, key=lambda each: _ORDER.index(each.code), default=None)

@@ -39,8 +39,15 @@ COUNTER_MAX: Final = 2**62 - 1
 # Of a rate's parts: the product with an amount stays an exact integer in any case.
 RATE_PART_MAX: Final = 10**15
 
-# One atomic block holds its book's row while it is decided and written: some 50 ms for so many.
-TRANSFERS_A_BATCH_MAX: Final = 1_000
+# Of a poster: to decide so many takes the trio loop some 3 ms.
+TRANSFERS_A_BATCH_MAX: Final = 128
+
+# That are decided while PostgreSQL records those before them: as many as take a millisecond to
+# decide. Fewer gain nothing by it, and are better decided with those who come meanwhile.
+POSTINGS_AHEAD_MIN: Final = 32
+
+# That are posted, or loaded, before more is read of what asks for them.
+TRANSFERS_A_SHARE_MAX: Final = 1_000
 
 # As how many of them a reversal counts before it is known what it reverses: of the largest, so few
 # fit a batch that it ends well within a statement's time.

@@ -49,10 +49,6 @@ class Terms:
     pair: tuple[str, int] | None = None
 
 
-# Four numbers an account: what is added to debits posted, credits posted, and both pending.
-_Sums = dict[AccountState, list[int]]
-
-
 class Planner:
     """Plans postings to one book; it remembers what was recorded since the facts were read."""
 
@@ -287,9 +283,23 @@ def _is_reserved(asked: Transfer | Pending, pair: tuple[str, int] | None) -> boo
 _LIMITS: Final = (LedgerCode.OVERFLOW, LedgerCode.BELOW_FLOOR, LedgerCode.ABOVE_CEILING)
 
 
-def _refuse_sums(moves: Iterable[Move]) -> PostingRefused | None:
+def _refuse_sums(moves: Sequence[Move]) -> PostingRefused | None:
     """Why an account may not come to what these moves make of it, and which."""
-    sums: _Sums = {}
+    refused = [
+        PostingRefused(code, account=f"{account.path} in {account.currency}")
+        for account, added in _sums(moves)
+        if (code := _refuse_account(account, added)) is not None
+    ]
+    return min(refused, key=lambda each: _LIMITS.index(each.code)) if refused else None
+
+
+def _sums(moves: Sequence[Move]) -> Iterable[tuple[AccountState, Sequence[int]]]:
+    """What these moves add to each account."""
+    if len(moves) == 1:  # as most have
+        (move,) = moves
+        posted, pending = move.posted, move.pending
+        return (move.debit, (posted, 0, pending, 0)), (move.credit, (0, posted, 0, pending))
+    sums: dict[AccountState, list[int]] = {}
     for move in moves:
         posted, pending = move.posted, move.pending
         debited = sums.setdefault(move.debit, [0, 0, 0, 0])
@@ -298,16 +308,14 @@ def _refuse_sums(moves: Iterable[Move]) -> PostingRefused | None:
         credited = sums.setdefault(move.credit, [0, 0, 0, 0])
         credited[1] += posted
         credited[3] += pending
-    refused = [
-        PostingRefused(code, account=f"{account.path} in {account.currency}")
-        for account, added in sums.items()
-        if (code := _refuse_account(account, added)) is not None
-    ]
-    return min(refused, key=lambda each: _LIMITS.index(each.code), default=None)
+    return sums.items()
 
 
 def _refuse_account(account: AccountState, added: Sequence[int]) -> LedgerCode | None:
-    """Why an account may not come to this, if it may not."""
+    """Why an account may not come to this, if it may not.
+
+    What is `added` is to debits posted, credits posted, debits pending and credits pending.
+    """
     debited = account.debits_posted + added[0]
     credited = account.credits_posted + added[1]
     debits_pending = account.debits_pending + added[2]

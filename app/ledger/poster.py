@@ -1,16 +1,25 @@
 """The posters: one actor for each book that somebody posts to, which posts in batches.
 
 Theory of operation. Callers put what they ask on a desk, wake the poster of their book unless it is
-awake, and wait. A poster takes all that lies on the desk for its book, up to a bound, posts it and
+busy, and wait. A poster takes all that lies on the desk for its book, up to a bound, posts it and
 answers; what comes meanwhile is the next batch: no timer, small batches when little is asked, large
 ones under load. Postings are decided in the order in which they came. A caller costs an append and
 a wait, not a message and a deadline: the actor hears one message for many callers, and every wait
 within a batch ends by the storage's own deadlines.
 
-A batch is one atomic block (`posting`). The book it was decided on is remembered for the next one,
-once the block was committed; before that it is given up, so that a block which fails, or runs once
-more after a conflict, reads the book anew. Other nodes may post to the same book at any time: the
-book's row is the lock, and says whether what is remembered is still true.
+Other nodes may post to the same book at any time: the book's row is the lock, and its head and
+revision say whether what is remembered of it is still true. There are two ways to post a batch.
+
+*Assuming* that it is, as long as that was so: the batch is decided on the spot, and one statement
+records it if the book is as it was taken to be (`assuming`, migration 0006). While PostgreSQL does
+that, and if many wait, one more batch is decided ahead, on what this one leaves, and waits for its
+turn: statements run in the order in which their batches were decided, and where one did not find
+the book as it was to be, what was decided after it is given up with it.
+
+*Locking* the book first, in a block (`posting`): where something has to be read that only holds
+under the lock, and where somebody else moves the book, until a batch finds it unmoved. What is
+remembered is lent to the block, so that nothing is decided on it meanwhile, and comes back when the
+block was committed. A block which fails, or runs once more after a conflict, reads the book anew.
 
 A poster whose batch fails crashes, and all who wait are told at once that it is not known what came
 of their postings. They ask again under the same keys, of the next life; a key is posted once. They
@@ -21,8 +30,8 @@ the same, because they came just then, is woken for by the next caller, or the n
 and of books for which somebody waits and nobody works.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import ClassVar, Final, TypeAlias
 
 import trio
@@ -41,17 +50,17 @@ from actors import (
 )
 from app.domain.errors import Code, Refusal
 from app.ledger import posting
-from app.ledger.book import BookState
+from app.ledger.assuming import decide, may_assume, unknown
+from app.ledger.book import AccountKey, AccountState, BookState
+from app.ledger.desk import Asked, Desk, shares
 from app.ledger.limits import (
     EXPIRY_SWEEP_S,
     POST_TRIES_MAX,
     POSTER_IDLE_S,
     POSTERS_MAX,
-    POSTINGS_WAITING_MAX,
-    REVERSAL_COUNTS,
-    TRANSFERS_A_BATCH_MAX,
 )
 from app.ledger.model import Result
+from app.ledger.recording import RECORD, arguments_if_so
 from app.ledger.request import PostingRequest
 from app.storage import Database, WriteConnection
 
@@ -64,93 +73,21 @@ _UNKNOWN: Final = Refusal(
 )
 
 
-class Asked:
-    """What one caller asks, and the caller, who waits for its results.
-
-    Attributes:
-        requests: in their order; none: end the holds that are due.
-        transfers: how many they bring, a reversal counted as some.
-        results: of the requests, once there are any; None where it is not known.
-    """
-
-    __slots__ = ("_task", "requests", "results", "transfers")
-
-    def __init__(self, requests: Sequence[PostingRequest]) -> None:
-        self.requests = requests
-        self.transfers = transfers_of(requests)
-        self.results: Sequence[Result] | None = None
-        self._task: trio.lowlevel.Task | None = None
-
-    async def wait(self) -> Sequence[Result] | None:
-        """The results, once `answer` was called; a caller who goes away is not missed."""
-        self._task = trio.lowlevel.current_task()
-
-        def go_away(_: object) -> trio.lowlevel.Abort:
-            self._task = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(go_away)
-        return self.results
-
-    def answer(self, results: Sequence[Result] | None) -> None:
-        """Give the caller its results, or say that they are not known."""
-        self.results = results
-        if self._task is not None:
-            trio.lowlevel.reschedule(self._task)
-            self._task = None
-
-
-class Desk:
-    """Where callers leave what they ask, for each book a line.
-
-    Attributes:
-        served: the books whose poster will look at the desk again before it rests.
-    """
-
-    def __init__(self) -> None:
-        self.served: set[str] = set()
-        self._lines: dict[str, deque[Asked]] = {}
-        self._postings: dict[str, int] = {}
-
-    def put(self, book: str, asked: Asked) -> bool:
-        """Leave this at the end of the book's line; False where the line is too long."""
-        waiting = self._postings.get(book, 0) + len(asked.requests)
-        if waiting > POSTINGS_WAITING_MAX:
-            return False
-        self._postings[book] = waiting
-        self._lines.setdefault(book, deque()).append(asked)
-        return True
-
-    def take(self, book: str) -> list[Asked]:
-        """Those whom the next batch answers: the first in the line, and as many more as fit."""
-        line = self._lines.get(book)
-        taken: list[Asked] = []
-        transfers = 0
-        while line:
-            transfers += line[0].transfers
-            if taken and transfers > TRANSFERS_A_BATCH_MAX:
-                break
-            taken.append(line.popleft())
-            self._postings[book] -= len(taken[-1].requests)
-        if not line:
-            self._lines.pop(book, None)
-            self._postings.pop(book, None)
-        return taken
-
-    def left(self) -> list[str]:
-        """The books for which somebody waits and nobody works."""
-        return [book for book in self._lines if book not in self.served]
-
-    def clear(self, book: str) -> list[Asked]:
-        """The whole line, which is then empty."""
-        self._postings.pop(book, None)
-        return list(self._lines.pop(book, ()))
-
-
 class PosterActor(Actor[None]):
-    """Posts what lies on the desk for one book, a batch at a time; its message is a wake-up."""
+    """Posts what lies on the desk for one book, in batches; its message is a wake-up."""
 
-    __slots__ = ("_book", "_database", "_desk", "_done", "_posted", "_remembered")
+    __slots__ = (
+        "_at_rest",
+        "_book",
+        "_database",
+        "_desk",
+        "_doubt",
+        "_lent",
+        "_posted",
+        "_remembered",
+        "_turn",
+        "_under_way",
+    )
 
     capacity: ClassVar[int] = 1
     overflow: ClassVar[Overflow] = Overflow.DROP_NEWEST  # one wake-up is as good as two
@@ -163,63 +100,122 @@ class PosterActor(Actor[None]):
         self._book = book
         self._desk = desk
         self._posted = posted
-        self._done: trio.Event | None = None  # of the work under way
+        self._under_way = 0  # batches
+        self._at_rest = trio.Event()
+        self._turn = trio.StrictFIFOLock()
         self._remembered: BookState | None = None
+        self._lent: BookState | None = None  # to the block that has locked the book
+        self._doubt = False
 
     async def handle(self, message: None, reply: Reply) -> None:
-        """Begins to work, if it does not."""
-        if self._done is None:
-            self._done = trio.Event()
-            self._desk.served.add(self._book)
-            self.start_soon(self._work, self._done)
+        """Begins what may begin."""
+        self._begin()
 
     async def stopping(self) -> None:
         """Waits for the batches of those who are on the desk."""
-        if self._done is not None:
-            await self._done.wait()
+        while self._under_way:
+            await self._at_rest.wait()
 
-    async def _work(self, done: trio.Event) -> None:
-        """Post until nobody waits."""
-        try:
-            while taken := self._desk.take(self._book):
-                await self._post_batch(taken)
-        finally:
-            self._desk.served.discard(self._book)
-        self._done = None
-        done.set()
+    def _begin(self) -> None:
+        """Begin a batch if somebody waits, and one more ahead of it if many do."""
+        desk, book = self._desk, self._book
+        desk.leave(book)
+        if self._under_way == 0:
+            self._begin_batch()
+        may_go_ahead = self._remembered is not None and not self._doubt
+        if self._under_way == 1 and may_go_ahead and desk.has_many(book):
+            self._begin_batch()
+        if self._under_way:
+            desk.served.add(book)
+        if self._under_way == 1 and may_go_ahead:
+            desk.spare.add(book)
+
+    def _begin_batch(self) -> None:
+        taken = self._desk.take(self._book)
+        if taken:
+            self._under_way += 1
+            self.start_soon(self._post_batch, taken)
 
     async def _post_batch(self, taken: list[Asked]) -> None:
         """Post what these ask, and answer them; or tell everybody that nothing is known."""
         requests = [each for asked in taken for each in asked.requests]
         try:
-            results, book = await self._database.write(self._post, requests)
+            results = await self._post_assuming(requests)
+            if results is None:
+                results = await self._post_locked(requests)
         except BaseException:
+            self._desk.leave(self._book)
             for asked in (*taken, *self._desk.clear(self._book)):
                 asked.answer(None)
             raise
-        self._remembered = book
+        self._under_way -= 1
+        self._begin()
         self._posted(self._book)
         start = 0
         for asked in taken:
             end = start + len(asked.requests)
             asked.answer(results[start:end])
             start = end
+        if not self._under_way:
+            self._at_rest.set()
+            self._at_rest = trio.Event()
+
+    async def _post_assuming(self, requests: Sequence[PostingRequest]) -> list[Result] | None:
+        """Post on what is remembered of the book; None if that is not so, and nothing is posted."""
+        state = self._remembered
+        if state is None or self._doubt or not may_assume(state, requests):
+            return None
+        wanted = unknown(state, requests)
+        if wanted and not await self._look_up(state, wanted):
+            return None
+        batch, decisions = decide(state, requests)
+        arguments = arguments_if_so(state, batch, requests)
+        async with self._turn:
+            if self._remembered is not state:
+                return None
+            (row,) = await self._database.statement(RECORD, *arguments)
+            recorded_at: datetime | None = row["recorded_at"]
+            if recorded_at is None:
+                self._remembered, self._doubt = None, True
+                return None
+            if batch.recorded:
+                state.recorded_at = recorded_at
+        # The next batch is sent before callers are answered, who have more to ask.
+        await trio.lowlevel.checkpoint()
+        return batch.answers(decisions, recorded_at)
+
+    async def _look_up(self, state: BookState, wanted: set[AccountKey]) -> bool:
+        """Learn how accounts stand of which nothing is known; whether all of them are open.
+
+        They stand so since `state` was true, or somebody else has moved the book, which is seen
+        when the batch is recorded.
+        """
+        asked = posting.accounts_asked(self._book, wanted)
+        rows = [] if asked is None else await self._database.statement(posting.ACCOUNTS, *asked)
+        if self._remembered is not state:
+            return False
+        for row in rows:
+            # The batch before may have asked, and decided on it, since.
+            if not state.is_open((row["path"], row["currency"])):
+                state.add(AccountState.of(posting.to_account(row)))
+        return len(rows) == len(wanted)
+
+    async def _post_locked(self, requests: Sequence[PostingRequest]) -> list[Result]:
+        """Post in a block that locks the book, and reads what it has to."""
+        async with self._turn:
+            remembered, self._remembered = self._remembered, None
+            self._lent = remembered
+            results, book = await self._database.write(self._post, requests)
+            self._remembered = book
+            self._doubt = book is not remembered if remembered is not None else self._doubt
+        return results
 
     async def _post(
         self, conn: WriteConnection, requests: Sequence[PostingRequest]
     ) -> tuple[list[Result], BookState | None]:
         """One batch, on the annex."""
-        remembered, self._remembered = self._remembered, None
+        remembered, self._lent = self._lent, None
         return await posting.post_on(conn, self._book, requests, remembered)
-
-
-def transfers_of(requests: Sequence[PostingRequest]) -> int:
-    """How many transfers these bring, a reversal counted as some."""
-    return sum(map(_transfers_in, requests))
-
-
-def _transfers_in(request: PostingRequest) -> int:
-    return len(request.transfers) or (1 if request.reverses is None else REVERSAL_COUNTS)
 
 
 class Posters:
@@ -252,16 +248,22 @@ class Posters:
             asked for again under its key and is posted once.
         """
         results: list[Result] = []
-        for share in _shares(requests):
-            answer = await self._ask(book, share)
-            if isinstance(answer, Refusal):
-                return answer
-            results += answer
+        left = shares(requests)
+        tries = 0
+        while left:
+            told = await self._ask(book, left)
+            if isinstance(told, Refusal):
+                return told
+            tries = 0 if told else tries + 1
+            if tries == POST_TRIES_MAX:
+                return _UNKNOWN
+            results += (result for share in told for result in share)
+            left = left[len(told) :]
         return results
 
     async def expire(self, book: str) -> None:
         """Ends the holds of a book that are due, if its poster can be asked."""
-        await self._ask(book, ())
+        await self._ask(book, [()])
 
     def wake_all(self) -> None:
         """Have posters look at the desk for all who wait for one that does not."""
@@ -269,22 +271,25 @@ class Posters:
             self._wake(book)
 
     async def _ask(
-        self, book: str, requests: Sequence[PostingRequest]
-    ) -> Sequence[Result] | Refusal:
-        for _ in range(POST_TRIES_MAX):
-            asked = Asked(requests)
-            if not self._desk.put(book, asked):
-                return _BUSY
-            refused = None if book in self._desk.served else self._wake(book)
-            if refused is not None:
-                return refused
-            life = self.actors.whereis(book)
+        self, book: str, shares: Sequence[Sequence[PostingRequest]]
+    ) -> list[Sequence[Result]] | Refusal:
+        """The results of these, up to the first of which nothing is known."""
+        waiting = [Asked(share) for share in shares]
+        if not self._desk.put(book, waiting):
+            return _BUSY
+        refused = self._wake(book) if self._desk.needs_poster(book) else None
+        if refused is not None:
+            return refused
+        life = self.actors.whereis(book)
+        told: list[Sequence[Result]] = []
+        for asked in waiting:
             results = await asked.wait()
-            if results is not None:
-                return results
-            if life is not None:
-                await life.wait_down()
-        return _UNKNOWN
+            if results is None:
+                if life is not None:
+                    await life.wait_down()
+                break
+            told.append(results)
+        return told
 
     def _wake(self, book: str) -> Refusal | None:
         """Have the poster of a book look at the desk; why it does not, where it does not."""
@@ -294,22 +299,8 @@ class Posters:
             for asked in self._desk.clear(book):
                 asked.answer(None)
             return _UNKNOWN if isinstance(error, ActorDown) else _BUSY
+        self._desk.woken.add(book)
         return None
-
-
-def _shares(requests: Sequence[PostingRequest]) -> list[Sequence[PostingRequest]]:
-    """Requests in their order, cut so that each share fits a batch, or is one posting."""
-    if len(requests) == 1:
-        return [requests]
-    shares: list[Sequence[PostingRequest]] = []
-    start = transfers = 0
-    for place, request in enumerate(requests):
-        count = _transfers_in(request)
-        if transfers and transfers + count > TRANSFERS_A_BATCH_MAX:
-            shares.append(requests[start:place])
-            start, transfers = place, 0
-        transfers += count
-    return [*shares, requests[start:]]
 
 
 class Expiries:

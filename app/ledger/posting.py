@@ -7,8 +7,7 @@ cannot wait for each other in a circle (books are locked in the order of their i
 head after them), and the numbers given out become visible in their own order.
 
 What a batch names is read by a few statements, decided in memory (`app.ledger.rules`), and written
-by one, whatever the size of the batch. Triggers move the accounts along and refuse what does not
-continue them, so that a mistake made here is an exception, and no wrong balance.
+by one (`app.ledger.recording`), whatever the size of the batch.
 
 A `BookState` may be kept from one batch for the next: the row that is locked says whether anything
 moved in between, by anybody. It is only true once the block was committed, which the caller sees.
@@ -17,9 +16,8 @@ moved in between, by anybody. It is only true once the block was committed, whic
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from app.domain.money import EXPONENTS
+from app.ledger import recording
 from app.ledger.book import (
     AccountKey,
     AccountState,
@@ -62,6 +60,9 @@ from app.storage import ReadConnection, Row, WriteConnection, load_queries
 
 _SQL: Final = load_queries(__package__, "posting.sql")
 
+ACCOUNTS: Final = _SQL.accounts_by_key
+"""One statement: how accounts stand, those that are open."""
+
 _LIVE: Final = Terms()
 
 
@@ -94,9 +95,9 @@ async def post_on(
         return [PostingRefused(LedgerCode.BOOK_UNKNOWN) for _ in requests], None
     state = found[book]
     batch = Batch(state, await read_facts(conn, state, requests), terms)
-    results = [batch.decide(request) for request in requests]
-    await write(conn, state, batch, terms)
-    return results, state
+    decisions = [batch.decide(request) for request in requests]
+    await recording.write(conn, state, batch, terms)
+    return batch.answers(decisions, batch.now), state
 
 
 async def lock(
@@ -115,6 +116,7 @@ async def lock(
             row["head"],
             row["revision"],
             row["locked_before"],
+            row["recorded_at"],
             Chart(Pattern(**{**each, "kind": Kind(each["kind"])}) for each in chart),
         )
     return found
@@ -280,13 +282,9 @@ async def _read_accounts(
     conn: WriteConnection, state: BookState, keys: set[AccountKey], ids: set[int]
 ) -> None:
     """Learn how those of these accounts stand that nothing is known of."""
-    # What is no path, or no currency, is no account's; not every text can be asked for.
-    wanted = [
-        key for key in keys if not state.knows(key) and is_path(key[0]) and key[1] in EXPONENTS
-    ]
-    if wanted:
-        paths, currencies = zip(*wanted, strict=True)
-        for row in await conn.fetch(_SQL.accounts_by_key, state.id, paths, currencies):
+    asked = accounts_asked(state.id, [key for key in keys if not state.knows(key)])
+    if asked is not None:
+        for row in await conn.fetch(ACCOUNTS, *asked):
             state.add(AccountState.of(to_account(row)))
     missing = [account for account in ids if not state.knows_id(account)]
     if missing:
@@ -294,103 +292,13 @@ async def _read_accounts(
             state.add(AccountState.of(to_account(row)))
 
 
+def accounts_asked(book: str, keys: Iterable[AccountKey]) -> tuple[Any, ...] | None:
+    """The arguments of `ACCOUNTS` for these; None where none of them can be any account's."""
+    # What is no path, or no currency, is no account's; not every text can be asked for.
+    wanted = [key for key in keys if is_path(key[0]) and key[1] in EXPONENTS]
+    return (book, *zip(*wanted, strict=True)) if wanted else None
+
+
 def to_account(row: Row) -> Account:
     """The account that a row holds."""
     return Account(**{**row, "kind": Kind(row["kind"])})
-
-
-# Writing -----------------------------------------------------------------------------------------
-
-
-async def write(conn: WriteConnection, state: BookState, batch: Batch, terms: Terms) -> None:
-    """Writes what a batch decided; nothing, where it refused all."""
-    if not batch.recorded:
-        return
-    opened = batch.opened()
-    if opened:
-        await _open(conn, state, opened)
-    await conn.execute(_SQL.record, *_record_arguments(state, batch, terms))
-    if batch.converted:
-        await _record_conversions(conn, state.id, batch)
-
-
-async def _open(conn: WriteConnection, state: BookState, accounts: list[AccountState]) -> None:
-    rows = await conn.fetch(
-        _SQL.open_accounts,
-        state.id,
-        [account.path for account in accounts],
-        [account.kind.value for account in accounts],
-        [account.currency for account in accounts],
-        [account.owner for account in accounts],
-        [account.floor for account in accounts],
-        [account.ceiling for account in accounts],
-    )
-    for account, row in zip(accounts, rows, strict=True):
-        account.id = row["id"]
-    state.opened(accounts)
-
-
-def _record_arguments(state: BookState, batch: Batch, terms: Terms) -> Sequence[Any]:
-    """The arguments of `record`, in its order."""
-    recorded = batch.recorded
-    pair = terms.pair or (None, None)
-    transfers = [
-        (
-            move.name.posting,
-            move.name.leg,
-            move.phase.value,
-            move.currency,
-            move.debit.id,
-            move.credit.id,
-            move.amount,
-            move.hold.name.posting if move.hold else None,
-            move.hold.name.leg if move.hold else None,
-            move.hold.amount if move.hold else None,
-            move.expires_at,
-            move.debit_version,
-            move.debit_balance_after,
-            move.debit_pending_after,
-            move.credit_version,
-            move.credit_balance_after,
-            move.credit_pending_after,
-        )
-        for posting in recorded
-        for move in posting.moves
-    ]
-    return (
-        state.id,
-        batch.now,
-        [posting.number for posting in recorded],
-        [posting.request.key for posting in recorded],
-        [posting.hash for posting in recorded],
-        [len(posting.moves) for posting in recorded],
-        [posting.effective_at for posting in recorded],
-        [posting.request.reverses for posting in recorded],
-        terms.mode is Mode.IMPORTING,
-        *pair,
-        *zip(*transfers, strict=True),
-        [_meta(posting.request) for posting in recorded],
-    )
-
-
-def _meta(request: PostingRequest) -> str | None:
-    return None if request.meta is None else msgspec.json.encode(request.meta).decode()
-
-
-async def _record_conversions(conn: WriteConnection, book: str, batch: Batch) -> None:
-    converted = [
-        (
-            each.name.posting,
-            each.name.leg,
-            each.asked.quote,
-            each.asked.currency,
-            each.source_amount,
-            each.asked.target_currency,
-            each.target_amount,
-            each.asked.rate.numerator,
-            each.asked.rate.denominator,
-            each.asked.spread_bp,
-        )
-        for each in batch.converted
-    ]
-    await conn.execute(_SQL.record_conversions, book, *zip(*converted, strict=True))

@@ -4,8 +4,9 @@
 --
 -- What a batch names is looked up row by row, by a unique index each. A statement is planned once for
 -- all batches to come, perhaps while the tables are all but empty, when reading all of a table looks
--- cheap: so it is made to look dear, and no row is looked for by a part of an index. Nor is it planned
--- anew for each batch, whose sizes differ, which would take as long as to post a few.
+-- cheap: so it is made to look dear, and a posting is the first from its number or its key on, which
+-- no other index finds that begins with the book. Nor is it planned anew for each batch, whose sizes
+-- differ, which would take as long as to post a few.
 
 -- name: lock_books
 -- These books, locked in the order of their ids. Plans for the rest of the block read no whole table.
@@ -15,6 +16,7 @@ select
     head,
     revision,
     nullif(locked_before, '-infinity') as locked_before,
+    nullif(recorded_at, '-infinity') as recorded_at,
     set_config('enable_seqscan', 'off', true) as whole_tables,
     set_config('enable_bitmapscan', 'off', true) as bitmaps,
     set_config('plan_cache_mode', 'force_generic_plan', true) as plans
@@ -48,10 +50,12 @@ select
         select p.number
         from unnest($2::text[]) as wanted (key)
         cross join lateral (
-            select posting.number from posting
-            where posting.book = $1 and posting.key = wanted.key
+            select posting.number, posting.key from posting
+            where posting.book = $1 and posting.key >= wanted.key
+            order by posting.key
             limit 1
         ) as p
+        where p.key = wanted.key
     ) as numbers,
     array(
         select h.posting || '.' || h.leg
@@ -76,14 +80,17 @@ select
 from unnest($2::bigint[]) as wanted (number)
 cross join lateral (
     select * from posting
-    where posting.book = $1 and posting.number = wanted.number
+    where posting.book = $1 and posting.number >= wanted.number
+    order by posting.number
     limit 1
 ) as p
 left join lateral (
-    select posting.number from posting
-    where posting.book = $1 and posting.reverses = p.number
+    select posting.number, posting.reverses from posting
+    where posting.book = $1 and posting.reverses >= p.number
+    order by posting.reverses
     limit 1
-) as r on true;
+) as r on p.number = r.reverses
+where p.number = wanted.number;
 
 -- name: transfers
 -- The transfers of postings, in their order.
@@ -142,13 +149,7 @@ where book = $1 and quote = any($2::text[]);
 
 -- name: accounts_by_key
 -- Accounts of a book by their paths and currencies; no row for one that is not open.
-select a.*
-from unnest($2::text[], $3::text[]) as wanted (path, currency)
-cross join lateral (
-    select * from account_seen as seen
-    where seen.book = $1 and seen.path = wanted.path and seen.currency = wanted.currency
-    limit 1
-) as a;
+select * from accounts_by_key($1, $2, $3);
 
 -- name: accounts_by_id
 -- Accounts of a book by their ids.
@@ -183,69 +184,12 @@ select id from opened
 order by id;
 
 -- name: record
--- Writes postings ($3 to $11) with their transfers ($12 to $28). The triggers move the accounts and
--- the book along, end the holds, and refuse what does not continue them.
-with written as (
-    insert into posting (
-        book, number, key, request_hash, transfers, recorded_at, effective_at, reverses, meta,
-        imported, pair_book, pair_number
-    )
-    select
-        $1,
-        p.number,
-        p.key,
-        p.request_hash,
-        p.transfers,
-        $2,
-        p.effective_at,
-        p.reverses,
-        p.meta::jsonb,
-        $9,
-        $10,
-        $11
-    from
-        unnest(
-            $3::bigint[], $4::text[], $5::bytea[], $6::smallint[], $7::timestamptz[], $8::bigint[],
-            $29::text[]
-        ) as p (number, key, request_hash, transfers, effective_at, reverses, meta)
-)
-
-insert into transfer (
-    book, posting, leg, phase, currency, debit_account, credit_account, amount,
-    pending_posting, pending_leg, pending_amount, expires_at,
-    debit_version, debit_balance_after, debit_pending_after,
-    credit_version, credit_balance_after, credit_pending_after
-)
-select
-    $1,
-    t.posting,
-    t.leg,
-    t.phase::transfer_phase,
-    t.currency,
-    t.debit_account,
-    t.credit_account,
-    t.amount,
-    t.pending_posting,
-    t.pending_leg,
-    t.pending_amount,
-    t.expires_at,
-    t.debit_version,
-    t.debit_balance_after,
-    t.debit_pending_after,
-    t.credit_version,
-    t.credit_balance_after,
-    t.credit_pending_after
-from
-    unnest(
-        $12::bigint[], $13::smallint[], $14::text[], $15::text[], $16::bigint[], $17::bigint[],
-        $18::bigint[], $19::bigint[], $20::smallint[], $21::bigint[], $22::timestamptz[],
-        $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[]
-    ) as t (
-        posting, leg, phase, currency, debit_account, credit_account, amount,
-        pending_posting, pending_leg, pending_amount, expires_at,
-        debit_version, debit_balance_after, debit_pending_after,
-        credit_version, credit_balance_after, credit_pending_after
-    );
+-- Writes a batch, if the book is as it was decided on; see migration 0006. The triggers move the
+-- accounts and the book along, end the holds, and refuse what does not continue them.
+select record_batch(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+    $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31
+) as recorded_at;
 
 -- name: record_conversions
 -- Writes what was converted, beside its transfers.

@@ -6,7 +6,7 @@ changed nothing when it does. The second applies the plan and must succeed. Limi
 held at a posting's end, not between its transfers: a posting is one step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -33,15 +33,27 @@ RESERVED_KEYS: Final = ("expire:", "capture:")
 _EXPIRY_HASH: Final = bytes(32)
 
 
-@dataclass(frozen=True, slots=True)
 class Recorded:
     """A posting that is to be written."""
 
-    number: int
-    request: PostingRequest
-    hash: bytes
-    effective_at: datetime | None
-    moves: Sequence[Move]
+    __slots__ = ("effective_at", "hash", "moves", "number", "request")
+
+    def __init__(
+        self,
+        number: int,
+        request: PostingRequest,
+        asked: bytes,
+        effective_at: datetime | None,
+        moves: Sequence[Move],
+    ) -> None:
+        self.number = number
+        self.request = request
+        self.hash = asked
+        self.effective_at = effective_at
+        self.moves = moves
+
+
+Decision = Recorded | Accepted | PostingRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +82,43 @@ class Batch:
         self._book = book
         self._facts = facts
         self._terms = terms
-        self._accepted: dict[str, tuple[bytes, Posted]] = {}
+        self._accepted: dict[str, Recorded] = {}
         self._planner = Planner(book, facts, terms)
         if terms.mode is book.mode is Mode.LIVE and not self._is_locked(facts.now):
             self._expire()
 
-    def decide(self, request: PostingRequest) -> Result:
-        """What comes of a posting, after those decided before it."""
+    def decide(self, request: PostingRequest) -> Decision:
+        """What comes of a posting, after those decided before it.
+
+        One that is asked for again, in the batch, is the same `Recorded`.
+        """
         if not self._terms.trusted and request.key.startswith(RESERVED_KEYS):
             return PostingRefused(LedgerCode.KEY_RESERVED)
         asked = request_hash(request)
-        answer = self._recognise(request, asked) or self._refuse_whole(request)
-        if answer is not None:
-            return answer
+        known = self._recognise(request, asked) or self._refuse_whole(request)
+        if known is not None:
+            return known
         plan = self._planner.plan(request)
         if isinstance(plan, PostingRefused):
             return plan
         # After this point, the posting must succeed.
-        posted = self._apply(request, asked, plan)
-        self._accepted[request.key] = (asked, posted)
-        return Accepted(posted, fresh=True)
+        recorded = self._accepted[request.key] = self._apply(request, asked, plan)
+        return recorded
+
+    def answers(self, decisions: Iterable[Decision], recorded_at: datetime) -> list[Result]:
+        """What callers are told of decisions, once it is known when their batch was recorded."""
+        shown: dict[int, Posted] = {}
+        answers: list[Result] = []
+        for decision in decisions:
+            if not isinstance(decision, Recorded):
+                answers.append(decision)
+                continue
+            posted = shown.get(decision.number)
+            fresh = posted is None
+            if posted is None:
+                posted = shown[decision.number] = self._show(decision, recorded_at)
+            answers.append(Accepted(posted, fresh))
+        return answers
 
     def opened(self) -> list[AccountState]:
         """The accounts that these postings open, in the order of their first transfers."""
@@ -104,16 +133,14 @@ class Batch:
 
     # Refusing ------------------------------------------------------------------------------------
 
-    def _recognise(self, request: PostingRequest, asked: bytes) -> Result | None:
-        """The answer of a key that was used before."""
+    def _recognise(self, request: PostingRequest, asked: bytes) -> Decision | None:
+        """What comes of a key that was used before."""
         stored = self._facts.postings.get(request.key)
         if stored is not None:
             same = stored.request_hash == asked
             return Accepted(self._seen(stored), fresh=False) if same else _KEY_REUSED
-        if request.key in self._accepted:
-            known, posted = self._accepted[request.key]
-            return Accepted(posted, fresh=False) if known == asked else _KEY_REUSED
-        return None
+        known = self._accepted.get(request.key)
+        return known if known is None or known.hash == asked else _KEY_REUSED
 
     def _refuse_whole(self, request: PostingRequest) -> PostingRefused | None:
         """Why nothing that this posting says could be taken."""
@@ -141,26 +168,31 @@ class Batch:
             request = PostingRequest(f"expire:{name}")
             self._apply(request, _EXPIRY_HASH, self._planner.expiry(name))
 
-    def _apply(self, request: PostingRequest, asked: bytes, plan: Plan) -> Posted:
+    def _apply(self, request: PostingRequest, asked: bytes, plan: Plan) -> Recorded:
         """Do what was planned."""
-        book, now = self._book, self._facts.now
-        number = book.head = book.head + 1
+        number = self._book.head = self._book.head + 1
         for leg, move in enumerate(plan.moves):
             _apply(move, TransferName(number, leg))
-        early = request.effective_at is not None and request.effective_at < now
+        early = request.effective_at is not None and request.effective_at < self._facts.now
         effective_at = request.effective_at if early else None
-        self.recorded.append(Recorded(number, request, asked, effective_at, plan.moves))
+        recorded = Recorded(number, request, asked, effective_at, plan.moves)
+        self.recorded.append(recorded)
         for leg, converted, worth in plan.conversions:
             name = TransferName(number, leg)
             self.converted.append(Converted(name, converted, converted.amount, worth))
         self._planner.learn(number, plan)
+        return recorded
+
+    def _show(self, recorded: Recorded, recorded_at: datetime) -> Posted:
+        """What is told of a posting of this batch."""
+        request = recorded.request
         return Posted(
-            book.id,
-            number,
+            self._book.id,
+            recorded.number,
             request.key,
-            now,
-            effective_at or now,
-            tuple(map(_shown, plan.moves)),
+            recorded_at,
+            recorded.effective_at or recorded_at,
+            tuple(map(_shown, recorded.moves)),
             request.reverses,
         )
 

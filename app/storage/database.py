@@ -18,8 +18,8 @@ lock. Those are for `session`.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, TypeVarTuple
 
@@ -28,7 +28,7 @@ import trio
 
 from actors import Lifeline
 from app.storage.annex import Annex, end_with_annex
-from app.storage.connections import ReadConnection, SessionConnection, WriteConnection
+from app.storage.connections import ReadConnection, Row, SessionConnection, WriteConnection
 from app.storage.errors import AnnexDown, StorageDown
 from app.storage.limits import (
     POSTGRES_ANSWER_LATER_S,
@@ -181,6 +181,18 @@ class Database:
         """
         return await self._annex.call(self._guard, self._write, fn, args)
 
+    async def statement(self, query: str, *args: object) -> list[Row]:
+        """Run one statement, which is atomic by itself, and give every row.
+
+        That spares the two crossings in which a block begins and is committed. It is not run again
+        after a conflict.
+
+        Raises:
+            StorageDown: PostgreSQL cannot be reached, or failed meanwhile; whether the statement
+                did what it says is then not known.
+        """
+        return await self._annex.call(self._guard, self._alone, _rows, (query, *args))
+
     async def session(self, fn: Callable[[SessionConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
         """Run `fn(connection, *args)` with a connection of its own, closed when `fn` ends.
 
@@ -257,9 +269,24 @@ class Database:
         if pool is None:
             raise StorageDown(f"the pool of PostgreSQL at {self.place} is not open")
         connection, block = await self._begin(pool, isolation, readonly=readonly)
-        try:
+        with self._lent(pool, connection):
             async with _ending(block):
                 return await fn(connection, *args)
+
+    async def _alone(self, fn: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
+        """Run `fn` on a connection of the pool, outside any block."""
+        pool = self._pool
+        if pool is None:
+            raise StorageDown(f"the pool of PostgreSQL at {self.place} is not open")
+        connection = await pool.acquire()
+        with self._lent(pool, connection):
+            return await fn(connection, *args)
+
+    @contextmanager
+    def _lent(self, pool: Pool, connection: Connection) -> Iterator[None]:
+        """Give the connection back in the end, and turn it into `StorageDown` if it broke."""
+        try:
+            yield
         except _UNUSABLE as error:
             # The driver says so where a connection broke earlier; else we misused it.
             if not isinstance(error, asyncpg.InternalClientError) and not connection.is_closed():
@@ -328,6 +355,10 @@ def _server_settings(application_name: str, statement_s: float) -> dict[str, str
 
 def _milliseconds(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"
+
+
+async def _rows(connection: ReadConnection, query: str, *args: object) -> list[Row]:
+    return await connection.fetch(query, *args)
 
 
 async def _prove(connection: ReadConnection) -> None:

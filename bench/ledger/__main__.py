@@ -14,6 +14,7 @@ posters of a node, called in its process, but where HTTP is named: there it is `
 """
 
 import argparse
+import gc
 import os
 import platform
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +29,7 @@ from actors import ChildSpec, Supervisor
 from app.ledger import reads, store
 from app.ledger.model import TransferName
 from app.ledger.poster import Posters
+from app.limits import GC_THRESHOLDS
 from app.storage import Database
 from app.storage.migrations import migrate
 from bench.ledger.books import ACCOUNTS, Bench, posting_by_number
@@ -223,6 +225,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["bulk", "peers", "nodes", "waits", "past"])
     arguments = parser.parse_args()
     size = Size(3, 1.5, 1_000_000) if arguments.quick else Size(5, 3.0, 10_000_000)
+    gc.set_threshold(*GC_THRESHOLDS)  # the server's
     trio.run(_measure, size, arguments.only)
 
 

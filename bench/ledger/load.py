@@ -119,7 +119,8 @@ async def steady(work: Work, rate: float, seconds: float) -> Load:
     start = time.perf_counter()
 
     async def caller(due: float) -> None:
-        load.transfers += await work()
+        transfers = await work()
+        load.transfers += transfers
         load.waits.append(time.perf_counter() - due)
 
     async with trio.open_nursery() as nursery:

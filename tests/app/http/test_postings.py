@@ -10,7 +10,7 @@ from app.domain.errors import Code
 from app.http import postings
 from app.http.message import JSON, NDJSON
 from app.ledger.codes import LedgerCode
-from app.ledger.limits import TRANSFERS_A_BATCH_MAX
+from app.ledger.limits import TRANSFERS_A_SHARE_MAX
 from app.storage import Annex, Database
 from tests.app.http.bank import (
     BANK,
@@ -239,7 +239,7 @@ async def test_many_have_an_outcome_each_in_their_order(bank: Bank) -> None:
 
 async def test_more_than_one_batch_takes_is_posted_in_order(bank: Bank) -> None:
     """Shares of it, one after the other, each as soon as the one before is known."""
-    wide = [transfer() for _ in range(TRANSFERS_A_BATCH_MAX // 2)]
+    wide = [transfer() for _ in range(TRANSFERS_A_SHARE_MAX // 2)]
     many = [posting("a"), posting("b", *wide), posting("c"), posting("d", *wide), posting("e")]
     lines = b"\n".join(map(msgspec.json.encode, many))
     answer = await bank.api.post_bytes(TELLER, POSTINGS, lines, media=NDJSON)
@@ -255,7 +255,7 @@ async def test_more_than_one_batch_takes_is_posted_in_order(bank: Bank) -> None:
 
 async def test_nothing_overtakes_what_is_left_open(annex: Annex, database: Database) -> None:
     """Where it is not known what came of a posting, it may be sent again; the rest is not tried."""
-    wide = [transfer()] * (TRANSFERS_A_BATCH_MAX // 2)
+    wide = [transfer()] * (TRANSFERS_A_SHARE_MAX // 2)
     nowhere = Database(annex, "postgresql://nobody@127.0.0.1:1/none")
     async with open_bank(database, nowhere) as bank:
         alone = await bank.post(posting("a"))
@@ -296,7 +296,7 @@ async def test_many_are_answered_as_they_came_or_as_is_wished(
 async def test_an_answer_has_an_end(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     """What asks for much with little is not tried beyond it, and can be asked for again."""
     monkeypatch.setattr(postings, "ANSWER_TRANSFERS_MAX", 4)
-    monkeypatch.setattr(postings, "TRANSFERS_A_BATCH_MAX", 3)
+    monkeypatch.setattr(postings, "TRANSFERS_A_SHARE_MAX", 3)
     asked = [posting(str(number), *[transfer()] * 2) for number in range(4)]
     body = msgspec.json.encode([*asked, {}])
     answer = await bank.api.post_bytes(TELLER, POSTINGS, body)

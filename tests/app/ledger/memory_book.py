@@ -50,7 +50,7 @@ class MemoryBook:
 
     def __init__(self, patterns: Sequence[Pattern] = PATTERNS) -> None:
         self.now = START
-        self.state = BookState(BOOK, Mode.LIVE, 0, 0, None, Chart(patterns))
+        self.state = BookState(BOOK, Mode.LIVE, 0, 0, None, START, Chart(patterns))
         self.stored: dict[int, StoredPosting] = {}
         self._accounts = 0
         self._quotes: set[str] = set()
@@ -67,14 +67,14 @@ class MemoryBook:
         """What came of each of a batch; what was accepted is recorded."""
         terms = terms or Terms()
         batch = Batch(self.state, self._facts(), terms)
-        results = [batch.decide(request) for request in requests]
+        decisions = [batch.decide(request) for request in requests]
         self._name(batch.opened())
         for recorded in batch.recorded:
             self._record(recorded, batch.now)
         self._quotes |= {
             each.asked.quote for each in batch.converted if each.asked.quote is not None
         }
-        return results
+        return batch.answers(decisions, batch.now)
 
     def accounts(self) -> list[AccountState]:
         """All that are open."""

@@ -202,7 +202,7 @@ async def test_a_batch_has_few_enough_transfers(
     past: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However rows are cut into blocks, the same comes of them; one row is never cut."""
-    monkeypatch.setattr(importer, "TRANSFERS_A_BATCH_MAX", 2)
+    monkeypatch.setattr(importer, "TRANSFERS_A_SHARE_MAX", 2)
     monkeypatch.setattr(importer, "ROWS_A_BATCH_MAX", 3)
     large = {**ROWS[0], "key": "large", "transfers": ROWS[0]["transfers"] * 5}
     run = await past.load((large, *ROWS))

@@ -11,7 +11,7 @@ import trio.testing
 
 from actors import run_root
 from app.domain.errors import Code, Refusal
-from app.ledger import poster, posting
+from app.ledger import desk, poster, posting
 from app.ledger.codes import LedgerCode
 from app.ledger.limits import REVERSAL_COUNTS
 from app.ledger.model import Accepted, Result
@@ -70,7 +70,7 @@ async def test_what_comes_meanwhile_is_the_next_batch(bank: Bank) -> None:
 
 async def test_a_batch_is_bounded(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long request is several batches, a posting is never cut, and no caller is passed over."""
-    monkeypatch.setattr(poster, "TRANSFERS_A_BATCH_MAX", 4)
+    monkeypatch.setattr(desk, "TRANSFERS_A_BATCH_MAX", 4)
     node = Watched(bank.database)
     posters = Posters(node)
     answers: dict[str, list[Result] | Refusal] = {}
@@ -90,7 +90,7 @@ async def test_a_batch_is_bounded(bank: Bank, monkeypatch: pytest.MonkeyPatch) -
 
 async def test_a_batch_of_reversals_is_small(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     """What they bring is only known when it is read, so they count as much as it may be."""
-    monkeypatch.setattr(poster, "TRANSFERS_A_BATCH_MAX", 2 * REVERSAL_COUNTS)
+    monkeypatch.setattr(desk, "TRANSFERS_A_BATCH_MAX", 2 * REVERSAL_COUNTS)
     node = Watched(bank.database)
     posters = Posters(node)
     back = [PostingRequest(f"back {number}", reverses=number) for number in range(1, 4)]
@@ -124,7 +124,7 @@ async def test_a_refusal_is_its_callers(bank: Bank) -> None:
 
 async def test_a_full_line_is_told(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who would be too many is told at once; those who wait are posted."""
-    monkeypatch.setattr(poster, "POSTINGS_WAITING_MAX", 3)
+    monkeypatch.setattr(desk, "POSTINGS_WAITING_MAX", 3)
     node = Watched(bank.database)
     posters = Posters(node)
     answers: dict[str, list[Result] | Refusal] = {}

@@ -1,8 +1,8 @@
 """A node whose batches can be held, made to fail and looked at, and callers of its posters."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar, TypeVarTuple, cast
+from typing import Any, Final, TypeVar, TypeVarTuple, cast
 
 import trio
 import trio.testing
@@ -16,12 +16,18 @@ from app.storage import Database, ReadConnection, WriteConnection
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+# Where the statement that records a batch has the keys of others than it records, and of these.
+_OTHERS: Final = 4
+_KEYS: Final = 8
+
 
 class Watched(Database):
     """The database of one node, in which each batch can be held, made to fail, and looked at.
 
     Attributes:
-        batches: the keys of each batch, in the order in which they began.
+        batches: the keys of each batch, in the order in which they began; of one that was assumed
+            those of what it records, then the others. One that did not hold is there twice.
+        ways: how each of them was posted, `assumed` or `locked`.
         gate: batches wait for it before they begin.
         before: what is raised instead of the next batches, from the last.
         after: what is raised after the next batches were committed, from the last.
@@ -31,6 +37,7 @@ class Watched(Database):
 
     def __init__(self, beneath: Database) -> None:
         self.batches: list[list[str]] = []
+        self.ways: list[str] = []
         self.gate = trio.Event()
         self.gate.set()
         self.before: list[Exception] = []
@@ -45,15 +52,27 @@ class Watched(Database):
         return await self._beneath.read(fn, *args)
 
     async def write(self, fn: Callable[[WriteConnection, *Ts], Awaitable[T]], *args: *Ts) -> T:
-        """A batch."""
+        """A batch whose book is locked first."""
         (requests,) = cast("tuple[list[PostingRequest]]", args)
-        self.batches.append([request.key for request in requests])
+        block = fn if self.around is None else partial(self.around, fn)
+        batch = partial(self._beneath.write, cast("Any", block), *args)
+        result: T = await self._watch("locked", [request.key for request in requests], batch)
+        return result
+
+    async def statement(self, query: str, *args: object) -> Any:
+        """A batch that was decided before its book is locked."""
+        others, recorded = (cast("Sequence[str]", args[place]) for place in (_OTHERS, _KEYS))
+        batch = partial(self._beneath.statement, query, *args)
+        return await self._watch("assumed", [*recorded, *others], batch)
+
+    async def _watch(self, way: str, keys: list[str], batch: Callable[[], Awaitable[Any]]) -> Any:
+        self.batches.append(keys)
+        self.ways.append(way)
         await self.gate.wait()
         if self.before:
             self.failing.set()
             raise self.before.pop()
-        block = fn if self.around is None else partial(self.around, fn)
-        result: T = await self._beneath.write(cast("Any", block), *args)
+        result = await batch()
         if self.after:
             raise self.after.pop()
         self.ended.set()
