@@ -62,13 +62,13 @@ class Desk:
     Attributes:
         served: the books whose poster will look at the desk again before it rests.
         spare: of these, the ones whose poster takes another batch before, if it is worth it.
-        woken: the books whose poster was told to look at the desk, and has not begun to.
+        woken: the posters that were told to look at the desk, and have not begun to, by book.
     """
 
     def __init__(self) -> None:
         self.served: set[str] = set()
         self.spare: set[str] = set()
-        self.woken: set[str] = set()
+        self.woken: dict[str, object] = {}
         self._lines: dict[str, deque[Asked]] = {}
         self._postings: dict[str, int] = {}
 
@@ -81,9 +81,9 @@ class Desk:
         self._lines.setdefault(book, deque()).extend(asked)
         return True
 
-    def needs_poster(self, book: str) -> bool:
-        """Whether the book's poster has to be told to look at the desk."""
-        if book in self.woken:
+    def needs_poster(self, book: str, poster: object) -> bool:
+        """Whether the book's poster, this one if any, has to be told to look at the desk."""
+        if poster is not None and self.woken.get(book) is poster:
             return False
         return book not in self.served or (book in self.spare and self.has_many(book))
 
@@ -93,8 +93,9 @@ class Desk:
 
     def leave(self, book: str) -> None:
         """The book's poster does not work."""
-        for books in (self.served, self.spare, self.woken):
-            books.discard(book)
+        self.served.discard(book)
+        self.spare.discard(book)
+        self.woken.pop(book, None)
 
     def take(self, book: str) -> list[Asked]:
         """Those whom the next batch answers: the first in the line, and as many more as fit."""

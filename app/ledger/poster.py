@@ -13,8 +13,9 @@ revision say whether what is remembered of it is still true. There are two ways 
 *Assuming* that it is, as long as that was so: the batch is decided on the spot, and one statement
 records it if the book is as it was taken to be (`assuming`, migration 0006). While PostgreSQL does
 that, and if many wait, one more batch is decided ahead, on what this one leaves, and waits for its
-turn: statements run in the order in which their batches were decided, and where one did not find
-the book as it was to be, what was decided after it is given up with it.
+turn: batches have their turns in the order in which they came. Where one did not find the book as
+it was to be, what was decided after it is given up with it, and each is posted in its turn by the
+other way.
 
 *Locking* the book first, in a block (`posting`): where something has to be read that only holds
 under the lock, and where somebody else moves the book, until a batch finds it unmoved. What is
@@ -32,7 +33,7 @@ and of books for which somebody waits and nobody works.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
 import trio
 
@@ -62,6 +63,7 @@ from app.ledger.limits import (
 from app.ledger.model import Result
 from app.ledger.recording import RECORD, arguments_if_so
 from app.ledger.request import PostingRequest
+from app.ledger.rules import Batch, Decision
 from app.storage import Database, WriteConnection
 
 OnPosted: TypeAlias = Callable[[str], None]
@@ -73,6 +75,15 @@ _UNKNOWN: Final = Refusal(
 )
 
 
+class _Decided(NamedTuple):
+    """A batch that was decided on what is remembered of the book, which it moved along."""
+
+    state: BookState
+    batch: Batch
+    decisions: Sequence[Decision]
+    arguments: Sequence[Any]
+
+
 class PosterActor(Actor[None]):
     """Posts what lies on the desk for one book, in batches; its message is a wake-up."""
 
@@ -80,6 +91,7 @@ class PosterActor(Actor[None]):
         "_at_rest",
         "_book",
         "_database",
+        "_deciding",
         "_desk",
         "_doubt",
         "_lent",
@@ -101,6 +113,7 @@ class PosterActor(Actor[None]):
         self._desk = desk
         self._posted = posted
         self._under_way = 0  # batches
+        self._deciding: list[Asked] | None = None  # who the batch is for that has no turn yet
         self._at_rest = trio.Event()
         self._turn = trio.StrictFIFOLock()
         self._remembered: BookState | None = None
@@ -117,38 +130,41 @@ class PosterActor(Actor[None]):
             await self._at_rest.wait()
 
     def _begin(self) -> None:
-        """Begin a batch if somebody waits, and one more ahead of it if many do."""
+        """Begin a batch if somebody waits, and one more ahead of it if many do.
+
+        Not before it is decided: each is decided on what those before it leave.
+        """
         desk, book = self._desk, self._book
         desk.leave(book)
-        if self._under_way == 0:
-            self._begin_batch()
-        may_go_ahead = self._remembered is not None and not self._doubt
-        if self._under_way == 1 and may_go_ahead and desk.has_many(book):
-            self._begin_batch()
+        is_next = self._under_way == 0 or (self._has_room_ahead() and desk.has_many(book))
+        if is_next and (taken := desk.take(book)):
+            self._under_way += 1
+            self._deciding = taken
+            self.start_soon(self._post_batch, taken)
         if self._under_way:
             desk.served.add(book)
-        if self._under_way == 1 and may_go_ahead:
+        if self._has_room_ahead():
             desk.spare.add(book)
 
-    def _begin_batch(self) -> None:
-        taken = self._desk.take(self._book)
-        if taken:
-            self._under_way += 1
-            self.start_soon(self._post_batch, taken)
+    def _has_room_ahead(self) -> bool:
+        """Whether the next batch may be decided while this one is recorded."""
+        unmoved = self._remembered is not None and not self._doubt
+        return unmoved and self._under_way == 1 and self._deciding is None
 
     async def _post_batch(self, taken: list[Asked]) -> None:
         """Post what these ask, and answer them; or tell everybody that nothing is known."""
         requests = [each for asked in taken for each in asked.requests]
         try:
-            results = await self._post_assuming(requests)
-            if results is None:
-                results = await self._post_locked(requests)
+            results = await self._post_in_turn(requests)
         except BaseException:
+            # Others may run on for a moment, before this life is over.
+            self._remembered = None
+            self._end(taken)
             self._desk.leave(self._book)
             for asked in (*taken, *self._desk.clear(self._book)):
                 asked.answer(None)
             raise
-        self._under_way -= 1
+        self._end(taken)
         self._begin()
         self._posted(self._book)
         start = 0
@@ -160,8 +176,28 @@ class PosterActor(Actor[None]):
             self._at_rest.set()
             self._at_rest = trio.Event()
 
-    async def _post_assuming(self, requests: Sequence[PostingRequest]) -> list[Result] | None:
-        """Post on what is remembered of the book; None if that is not so, and nothing is posted."""
+    def _end(self, taken: list[Asked]) -> None:
+        """A batch is under way no more."""
+        self._under_way -= 1
+        if self._deciding is taken:
+            self._deciding = None
+
+    async def _post_in_turn(self, requests: Sequence[PostingRequest]) -> list[Result]:
+        """Post on what is remembered of the book, or lock it; either way in the same turn."""
+        decided = await self._decide(requests)
+        if decided is not None:
+            self._deciding = None
+            self._begin()  # what runs when this one waits for its turn, or has it
+        async with self._turn:
+            results = None if decided is None else await self._record(decided)
+            if results is None:
+                results = await self._post_locked(requests)
+        # The next batch is sent before callers are answered, who have more to ask.
+        await trio.lowlevel.checkpoint()
+        return results
+
+    async def _decide(self, requests: Sequence[PostingRequest]) -> _Decided | None:
+        """What comes of these on what is remembered of the book, where they may be decided so."""
         state = self._remembered
         if state is None or self._doubt or not may_assume(state, requests):
             return None
@@ -169,20 +205,20 @@ class PosterActor(Actor[None]):
         if wanted and not await self._look_up(state, wanted):
             return None
         batch, decisions = decide(state, requests)
-        arguments = arguments_if_so(state, batch, requests)
-        async with self._turn:
-            if self._remembered is not state:
-                return None
-            (row,) = await self._database.statement(RECORD, *arguments)
-            recorded_at: datetime | None = row["recorded_at"]
-            if recorded_at is None:
-                self._remembered, self._doubt = None, True
-                return None
-            if batch.recorded:
-                state.recorded_at = recorded_at
-        # The next batch is sent before callers are answered, who have more to ask.
-        await trio.lowlevel.checkpoint()
-        return batch.answers(decisions, recorded_at)
+        return _Decided(state, batch, decisions, arguments_if_so(state, batch, requests))
+
+    async def _record(self, decided: _Decided) -> list[Result] | None:
+        """Record what was decided; None if the book is not as it was taken to be."""
+        if self._remembered is not decided.state:
+            return None
+        (row,) = await self._database.statement(RECORD, *decided.arguments)
+        recorded_at: datetime | None = row["recorded_at"]
+        if recorded_at is None:
+            self._remembered, self._doubt = None, True
+            return None
+        if decided.batch.recorded:
+            decided.state.recorded_at = recorded_at
+        return decided.batch.answers(decided.decisions, recorded_at)
 
     async def _look_up(self, state: BookState, wanted: set[AccountKey]) -> bool:
         """Learn how accounts stand of which nothing is known; whether all of them are open.
@@ -195,19 +231,16 @@ class PosterActor(Actor[None]):
         if self._remembered is not state:
             return False
         for row in rows:
-            # The batch before may have asked, and decided on it, since.
-            if not state.is_open((row["path"], row["currency"])):
-                state.add(AccountState.of(posting.to_account(row)))
+            state.add(AccountState.of(posting.to_account(row)))
         return len(rows) == len(wanted)
 
     async def _post_locked(self, requests: Sequence[PostingRequest]) -> list[Result]:
         """Post in a block that locks the book, and reads what it has to."""
-        async with self._turn:
-            remembered, self._remembered = self._remembered, None
-            self._lent = remembered
-            results, book = await self._database.write(self._post, requests)
-            self._remembered = book
-            self._doubt = book is not remembered if remembered is not None else self._doubt
+        remembered, self._remembered = self._remembered, None
+        self._lent = remembered
+        results, book = await self._database.write(self._post, requests)
+        self._remembered = book
+        self._doubt = book is not remembered if remembered is not None else self._doubt
         return results
 
     async def _post(
@@ -277,7 +310,8 @@ class Posters:
         waiting = [Asked(share) for share in shares]
         if not self._desk.put(book, waiting):
             return _BUSY
-        refused = self._wake(book) if self._desk.needs_poster(book) else None
+        is_told = self._desk.needs_poster(book, self.actors.whereis(book))
+        refused = self._wake(book) if is_told else None
         if refused is not None:
             return refused
         life = self.actors.whereis(book)
@@ -299,7 +333,7 @@ class Posters:
             for asked in self._desk.clear(book):
                 asked.answer(None)
             return _UNKNOWN if isinstance(error, ActorDown) else _BUSY
-        self._desk.woken.add(book)
+        self._desk.woken[book] = self.actors.whereis(book)
         return None
 
 
