@@ -10,8 +10,9 @@ import trio.testing
 from app.domain.errors import Refusal
 from app.ledger.model import Result
 from app.ledger.poster import Posters
+from app.ledger.recording import RECORD
 from app.ledger.request import PostingRequest
-from app.storage import Database, ReadConnection, WriteConnection
+from app.storage import Database, ReadConnection, Row, WriteConnection
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -29,6 +30,8 @@ class Watched(Database):
             those of what it records, then the others. One that did not hold is there twice.
         ways: how each of them was posted, `assumed` or `locked`.
         gate: batches wait for it before they begin.
+        look: who looked at accounts waits for it before it is told.
+        looking: is set when somebody looked at accounts.
         before: what is raised instead of the next batches, from the last.
         after: what is raised after the next batches were committed, from the last.
         failing: is set just before a batch fails.
@@ -40,6 +43,9 @@ class Watched(Database):
         self.ways: list[str] = []
         self.gate = trio.Event()
         self.gate.set()
+        self.look = trio.Event()
+        self.look.set()
+        self.looking = trio.Event()
         self.before: list[Exception] = []
         self.after: list[Exception] = []
         self.failing = trio.Event()
@@ -59,11 +65,17 @@ class Watched(Database):
         result: T = await self._watch("locked", [request.key for request in requests], batch)
         return result
 
-    async def statement(self, query: str, *args: object) -> Any:
-        """A batch that was decided before its book is locked."""
+    async def statement(self, query: str, *args: object) -> list[Row]:
+        """A batch that was decided before its book is locked, or a look at its accounts."""
+        run = partial(self._beneath.statement, query, *args)
+        if query != RECORD:
+            rows = await run()
+            self.looking.set()
+            await self.look.wait()
+            return rows
         others, recorded = (cast("Sequence[str]", args[place]) for place in (_OTHERS, _KEYS))
-        batch = partial(self._beneath.statement, query, *args)
-        return await self._watch("assumed", [*recorded, *others], batch)
+        batch: list[Row] = await self._watch("assumed", [*recorded, *others], run)
+        return batch
 
     async def _watch(self, way: str, keys: list[str], batch: Callable[[], Awaitable[Any]]) -> Any:
         self.batches.append(keys)
