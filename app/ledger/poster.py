@@ -22,10 +22,11 @@ under the lock, and where somebody else moves the book, until a batch finds it u
 remembered is lent to the block, so that nothing is decided on it meanwhile, and comes back when the
 block was committed. A block which fails, or runs once more after a conflict, reads the book anew.
 
-A poster whose batch fails crashes, and all who wait are told at once that it is not known what came
-of their postings. They ask again under the same keys, of the next life; a key is posted once. They
-wait for the end of the life before, which would take a wake-up with it. Whose wake-up it took all
-the same, because they came just then, is woken for by the next caller, or the next sweep.
+A poster whose batch fails crashes, before another is posted, and all who wait are told at once that
+it is not known what came of their postings. They ask again under the same keys, of the next life; a
+key is posted once. They wait for the end of the life before, which would take a wake-up with it.
+Whose wake-up it took all the same, because they came just then, is woken for by the next caller, or
+the next sweep.
 
 `Expiries` wakes the posters of books with holds whose time is over, for books that nobody posts to,
 and of books for which somebody waits and nobody works.
@@ -64,7 +65,7 @@ from app.ledger.model import Result
 from app.ledger.recording import RECORD, arguments_if_so
 from app.ledger.request import PostingRequest
 from app.ledger.rules import Batch, Decision
-from app.storage import Database, WriteConnection
+from app.storage import Database, StorageDown, WriteConnection
 
 OnPosted: TypeAlias = Callable[[str], None]
 """Called on the trio loop with a book's id; must neither block nor raise."""
@@ -94,6 +95,7 @@ class PosterActor(Actor[None]):
         "_deciding",
         "_desk",
         "_doubt",
+        "_failed",
         "_lent",
         "_posted",
         "_remembered",
@@ -119,6 +121,7 @@ class PosterActor(Actor[None]):
         self._remembered: BookState | None = None
         self._lent: BookState | None = None  # to the block that has locked the book
         self._doubt = False
+        self._failed = False
 
     async def handle(self, message: None, reply: Reply) -> None:
         """Begins what may begin."""
@@ -136,6 +139,8 @@ class PosterActor(Actor[None]):
         """
         desk, book = self._desk, self._book
         desk.leave(book)
+        if self._failed:
+            return
         is_next = self._under_way == 0 or (self._has_room_ahead() and desk.has_many(book))
         if is_next and (taken := desk.take(book)):
             self._under_way += 1
@@ -158,13 +163,14 @@ class PosterActor(Actor[None]):
             results = await self._post_in_turn(requests)
         except BaseException:
             # Others may run on for a moment, before this life is over.
-            self._remembered = None
-            self._end(taken)
+            self._failed = True
             self._desk.leave(self._book)
             for asked in (*taken, *self._desk.clear(self._book)):
                 asked.answer(None)
             raise
-        self._end(taken)
+        self._under_way -= 1
+        if self._deciding is taken:
+            self._deciding = None
         self._begin()
         self._posted(self._book)
         start = 0
@@ -176,12 +182,6 @@ class PosterActor(Actor[None]):
             self._at_rest.set()
             self._at_rest = trio.Event()
 
-    def _end(self, taken: list[Asked]) -> None:
-        """A batch is under way no more."""
-        self._under_way -= 1
-        if self._deciding is taken:
-            self._deciding = None
-
     async def _post_in_turn(self, requests: Sequence[PostingRequest]) -> list[Result]:
         """Post on what is remembered of the book, or lock it; either way in the same turn."""
         decided = await self._decide(requests)
@@ -189,6 +189,8 @@ class PosterActor(Actor[None]):
             self._deciding = None
             self._begin()  # what runs when this one waits for its turn, or has it
         async with self._turn:
+            if self._failed:
+                raise StorageDown("of the batch before this one nothing is known")
             results = None if decided is None else await self._record(decided)
             if results is None:
                 results = await self._post_locked(requests)
