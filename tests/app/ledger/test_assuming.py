@@ -1,23 +1,19 @@
 """Two batches of a book under way at once, on real PostgreSQL, and all that can come between."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
 import trio
 
-from app.domain.errors import Refusal
 from app.ledger import desk
 from app.ledger.codes import LedgerCode
 from app.ledger.keeper import Keeper
 from app.ledger.keeping import PatternWanted
 from app.ledger.model import Accepted, Kind, Result
-from app.ledger.poster import Posters
-from app.ledger.request import Pending, PostingRequest, Transfer
-from app.storage import Database, StorageDown
+from app.ledger.request import PostingRequest, Transfer
+from app.storage import Database
 from tests.app.ledger.ledger_book import OPERATOR
 from tests.app.ledger.posting_book import (
     BANK,
@@ -28,9 +24,9 @@ from tests.app.ledger.posting_book import (
     ask,
     pay,
     refusal,
-    running,
 )
-from tests.app.ledger.watched_node import Watched, post, settle, told
+from tests.app.ledger.two_nodes import Pair, three_accounts, two_nodes
+from tests.app.ledger.watched_node import settle, told
 
 pytestmark = pytest.mark.servers
 
@@ -38,79 +34,13 @@ pytestmark = pytest.mark.servers
 LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-@dataclass
-class Pair:
-    """A node that remembers the book, in which Sam has 100 at first, and another node.
-
-    Attributes:
-        bank: the book.
-        node: the first node.
-        here: its posters.
-        there: those of the other.
-        answers: by the first key of each caller.
-    """
-
-    bank: Bank
-    node: Watched
-    here: Posters
-    there: Posters
-    answers: dict[str, list[Result] | Refusal]
-    nursery: trio.Nursery
-
-    async def ask(self, *requests: PostingRequest) -> None:
-        """One caller of the first node, which has done with it what it can."""
-        self.nursery.start_soon(post, self.here, self.answers, *requests)
-        await settle()
-
-    async def elsewhere(self, *requests: PostingRequest) -> None:
-        """What another node posts meanwhile."""
-        for result in told(await self.there.post("acme", requests)):
-            accepted(result)
-
-    def hold(self) -> None:
-        """Batches do not begin until `release`."""
-        self.node.gate = trio.Event()
-
-    def release(self) -> None:
-        """They do."""
-        self.node.gate.set()
-
-    def of(self, key: str) -> list[Result]:
-        """What a caller was told."""
-        return told(self.answers[key])
-
-    def numbers(self, key: str) -> list[int]:
-        """Of a caller's postings."""
-        return [accepted(each).number for each in self.of(key)]
-
-
 @pytest.fixture
-async def bank(database: Database) -> Bank:
+async def bank(database: Database, monkeypatch: pytest.MonkeyPatch) -> Bank:
     """A book in which Sam, Sue and the bank have an account, Sam one without debts."""
+    monkeypatch.setattr(desk, "POSTINGS_AHEAD_MIN", 1)
     bank = Bank(database)
-    await bank.open()
-    await bank.limit(SAM, 0)
-    await bank.limit(SUE, None)
-    await bank.limit(BANK, None)
+    await three_accounts(bank)
     return bank
-
-
-@asynccontextmanager
-async def two_nodes(bank: Bank) -> AsyncIterator[Pair]:
-    """They run until all who asked were answered."""
-    node = Watched(bank.database)
-    here, there = Posters(node), Posters(bank.database)
-    async with running(here.actors, there.actors):
-        async with trio.open_nursery() as nursery:
-            pair = Pair(bank, node, here, there, {}, nursery)
-            await pair.elsewhere(pay("sam", 100))
-            told(await here.post("acme", [pay("sue", 1, credit=SUE), pay("none", 0)]))
-            assert node.ways == ["locked"]
-            told(await here.post("acme", [pay("sam knows", 0)]))
-            node.ways.clear()
-            node.batches.clear()
-            yield pair
-        await bank.check()
 
 
 # On what the one before leaves -------------------------------------------------------------------
@@ -359,120 +289,3 @@ async def test_after_a_doubt_two_batches_lock_the_book(bank: Bank) -> None:
             told(await pair.here.post("acme", [pay(key)]))
     assert pair.node.batches == [["a"], ["a"], ["b"], ["c"], ["d"]]
     assert pair.node.ways == ["assumed", "locked", "locked", "assumed", "assumed"]
-
-
-# Keys --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("again", ["same", "other"])
-async def test_a_key_of_the_batch_before(bank: Bank, again: str) -> None:
-    """Its posting is not recorded yet: the same gets its answer, something else is refused."""
-    async with two_nodes(bank) as pair:
-        pair.hold()
-        await pair.ask(pay("key", 7))
-        await pair.ask(pay("new"), pay("key", 7 if again == "same" else 8))
-        pair.release()
-    assert pair.node.ways == ["assumed", "assumed", "locked"]
-    assert pair.numbers("key") == [3]
-    new, key = pair.of("new")
-    assert accepted(new).number == 4
-    if again == "same":
-        assert key == Accepted(accepted(pair.of("key")[0]), fresh=False)
-    else:
-        assert refusal(key) == (LedgerCode.KEY_REUSED, None)
-
-
-@pytest.mark.parametrize("amount", [5, 0], ids=["recorded", "refused"])
-async def test_a_key_that_was_used_long_ago(bank: Bank, amount: int) -> None:
-    """Also where what is asked under it would be refused for something else."""
-    async with two_nodes(bank) as pair:
-        (result,) = told(await pair.here.post("acme", [pay("sam", amount)]))
-        assert refusal(result) == (LedgerCode.KEY_REUSED, None)
-        (result,) = told(await pair.here.post("acme", [pay("sam", 100)]))
-    assert isinstance(result, Accepted)
-    assert (result.posted.number, result.fresh) == (1, False)
-
-
-async def test_a_key_twice_in_one_batch(bank: Bank) -> None:
-    """It is posted once, on the spot; whoever asks again is told so, or that it is used."""
-    async with two_nodes(bank) as pair:
-        first, again, other = told(
-            await pair.here.post("acme", [pay("key", 7), pay("key", 7), pay("key", 8)])
-        )
-    assert pair.node.ways == ["assumed"]
-    assert first == Accepted(accepted(first), fresh=True)
-    assert again == Accepted(accepted(first), fresh=False)
-    assert refusal(other) == (LedgerCode.KEY_REUSED, None)
-
-
-# Holds --------------------------------------------------------------------------------------------
-
-
-async def test_a_hold_that_is_over_ends_first(bank: Bank, owner: Database) -> None:
-    """What it held can be spent by the next posting, which nobody had told of its time."""
-    held = ask("hold", Pending(SAM, BANK, 100, "EUR", 60))
-    async with two_nodes(bank) as pair:
-        accepted(told(await pair.here.post("acme", [held]))[0])
-        (result,) = told(await pair.here.post("acme", [pay("early", 1, SAM, BANK)]))
-        assert refusal(result) == (LedgerCode.BELOW_FLOOR, None)
-        for table in ("posting", "transfer", "hold", "book"):
-            await Bank(owner).tamper(f"move_{table}_back", timedelta(seconds=61))
-        (result,) = told(await pair.here.post("acme", [pay("late", 100, SAM, BANK)]))
-    assert pair.node.ways == ["locked", "assumed", "assumed", "locked"]
-    assert accepted(result).number == 5
-    keys = [row["key"] for row in await bank.rows("keys", "acme")]
-    assert keys == ["sam", "sue", "hold", "expire:3.0", "late"]
-
-
-# What fails ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_statement_that_fails(bank: Bank, when: str) -> None:
-    """With another batch behind it: all are asked for again, and posted once."""
-    async with two_nodes(bank) as pair:
-        pair.hold()
-        getattr(pair.node, when).append(StorageDown("gone"))
-        for key in ("first", "second", "third", "fourth"):
-            await pair.ask(pay(key))
-        pair.release()
-    keys = [row["key"] for row in await bank.rows("keys", "acme")]
-    assert sorted(keys) == sorted(["sam", "sue", "first", "second", "third", "fourth"])
-    numbers = {key: pair.numbers(key) for key in pair.answers}
-    assert numbers == {key: [place] for place, key in enumerate(keys, 1) if key in pair.answers}
-    fresh = [key for key in pair.answers if _is_fresh(pair.of(key)[0])]
-    assert ("first" in fresh) == (when == "before")
-    assert {"third", "fourth"} <= set(fresh)
-
-
-def _is_fresh(result: Result) -> bool:
-    return isinstance(result, Accepted) and result.fresh
-
-
-async def test_a_life_that_ends_between_shares(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One caller's postings stay in their order, whatever was posted before it ended."""
-    monkeypatch.setattr(desk, "TRANSFERS_A_BATCH_MAX", 2)
-    async with two_nodes(bank) as pair:
-        pair.hold()
-        await pair.ask(*(pay(f"{number}") for number in range(8)))
-        pair.node.after.append(StorageDown("gone"))
-        pair.release()
-    assert pair.numbers("0") == [3, 4, 5, 6, 7, 8, 9, 10]
-
-
-async def test_callers_who_go_away(bank: Bank) -> None:
-    """Of both batches: what they asked is posted, and the others are answered."""
-    async with two_nodes(bank) as pair:
-        pair.hold()
-        with trio.CancelScope() as gone:
-            async with trio.open_nursery() as impatient:
-                for key in ("one", "two", "three"):
-                    impatient.start_soon(post, pair.here, pair.answers, pay(key))
-                    await settle()
-                await pair.ask(pay("four"))
-                gone.cancel()
-        pair.release()
-    assert list(pair.answers) == ["four"]
-    assert pair.numbers("four") == [6]
-    keys = [row["key"] for row in await bank.rows("keys", "acme")]
-    assert keys[2:] == ["one", "two", "three", "four"]
