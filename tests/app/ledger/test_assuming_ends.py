@@ -1,27 +1,22 @@
 """Two batches of a book under way at once: keys that were used, holds that are over, what fails."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import timedelta
+from functools import partial
 
 import pytest
 import trio
 
+from actors import run_root
+from app.domain.errors import Refusal
 from app.ledger import desk
 from app.ledger.codes import LedgerCode
 from app.ledger.model import Accepted, Result
+from app.ledger.poster import Posters
 from app.ledger.request import Pending
 from app.storage import Database, StorageDown
-from tests.app.ledger.posting_book import (
-    BANK,
-    SAM,
-    Bank,
-    accepted,
-    ask,
-    pay,
-    refusal,
-)
+from tests.app.ledger.posting_book import BANK, SAM, SUE, Bank, accepted, ask, pay, refusal
 from tests.app.ledger.two_nodes import three_accounts, two_nodes
-from tests.app.ledger.watched_node import post, settle, told
+from tests.app.ledger.watched_node import Watched, post, settle, told
 
 pytestmark = pytest.mark.servers
 
@@ -158,3 +153,26 @@ async def test_callers_who_go_away(bank: Bank) -> None:
     assert pair.numbers("four") == [6]
     keys = [row["key"] for row in await bank.rows("keys", "acme")]
     assert keys[2:] == ["one", "two", "three", "four"]
+
+
+async def test_who_was_heard_is_answered_at_a_stop(bank: Bank) -> None:
+    """Both batches under way, and those who wait for the next one; who comes then is refused."""
+    node = Watched(bank.database)
+    posters = Posters(node)
+    answers: dict[str, list[Result] | Refusal] = {}
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(run_root, posters.actors, stop=stop))
+        told(await posters.post("acme", [pay("zero"), pay("to sue", credit=SUE)]))
+        node.gate = trio.Event()
+        for key in ("first", "second", "third"):
+            nursery.start_soon(post, posters, answers, pay(key))
+            await settle()
+        stop.set()
+        await settle()
+        node.gate.set()
+    assert node.ways == ["locked", "assumed", "assumed", "assumed"]
+    numbers = {key: accepted(told(answer)[0]).number for key, answer in answers.items()}
+    assert numbers == {"first": 3, "second": 4, "third": 5}
+    assert isinstance(await posters.post("acme", [pay("late")]), Refusal)
+    await bank.check()

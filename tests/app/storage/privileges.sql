@@ -130,6 +130,29 @@ revoke {privilege} on {thing} from agio_server;
 -- Goes on as the server, until the block ends.
 set local role agio_server;
 
+-- name: open_line
+-- A line without a book.
+insert into business_line (id, name, commission_bp) values ('acme', 'A line', 0);
+
+-- name: open_book
+-- And its book.
+insert into book (id, line) values ('acme', 'acme');
+
+-- name: record_nonsense
+-- A posting of one transfer between accounts that are not there.
+select record_batch(
+    in_book => 'acme', in_head => 0, in_revision => b.revision, in_recorded_at => null,
+    others => '{}', in_imported => false, in_pair_book => null, in_pair_number => null,
+    keys => '{nonsense}', request_hashes => '{00}', counts => '{}', effective_times => '{}',
+    reversals => '{}', metas => '{}', postings => '{1}', legs => '{}', phases => '{}',
+    currencies => '{EUR}', debit_accounts => '{1}', credit_accounts => '{2}', amounts => '{1}',
+    debit_versions => '{1}', debit_balances => '{1}', debit_pendings => '{}',
+    credit_versions => '{1}', credit_balances => '{1}', credit_pendings => '{}',
+    pending_postings => '{}', pending_legs => '{}', pending_amounts => '{}', expiries => '{}'
+)
+from book as b
+where b.id = 'acme';
+
 -- name: update
 -- Changes nothing, in every row.
 update {table} set {part} = {part};
