@@ -20,9 +20,6 @@ from tests.app.ledger.watched_node import Watched, post, settle, told
 
 pytestmark = pytest.mark.servers
 
-# Not plain, so that its batch locks the book first.
-LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
-
 
 @pytest.fixture
 async def bank(database: Database, monkeypatch: pytest.MonkeyPatch) -> Bank:

@@ -8,6 +8,19 @@ create table note (id integer primary key, text text not null);
 -- One row.
 insert into note (id, text) values ($1, $2);
 
+-- name: add_notes
+-- Several rows.
+insert into note (id, text)
+select
+    new.id,
+    'a note'
+from unnest($1::integer[]) as new (id);
+
+-- name: every_note
+-- All rows.
+select id from note
+order by id;
+
 -- name: count_notes
 -- How many rows there are.
 select count(*) from note;
