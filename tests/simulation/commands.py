@@ -49,6 +49,10 @@ _SOUND_CREDITS: Final = ("wallet:ann", "wallet:bob", "commission", "line:l", "ba
 _SOUND_AMOUNTS: Final = (1, 2, 3, 99, 100, 499, 10**6)
 
 
+_KINDS: Final = ("transfer", "transfer", "pending", "pending", "convert")
+_ENDS: Final = ("post", "post", "void")
+
+
 def a_posting(choose: Choose, book: Book, key: str) -> Body:
     """A posting to `book` under this key, or now and then under one of ours."""
     body: Body = {"key": choose([key] * 38 + ["expire:1.0", "capture:x"])}
@@ -63,10 +67,10 @@ def a_posting(choose: Choose, book: Book, key: str) -> Body:
     return body | ({"transfers": transfers} if transfers or "reverses" not in body else {})
 
 
-def a_transfer(choose: Choose, book: Book) -> Body:
-    """One transfer, of any type."""
-    kinds = ["transfer", "transfer", "pending", "pending", "convert"]
-    kind = choose(kinds + (["post", "post", "void"] if book.holds else []))
+def a_transfer(choose: Choose, book: Book, kinds: Sequence[str] = _KINDS) -> Body:
+    """One transfer, of any of these types, or one that ends a hold, where any type may be."""
+    ends = _ENDS if kinds is _KINDS and book.holds else ()
+    kind = choose([*kinds, *ends])
     is_sound = choose([True, True, True, False])
     if kind in {"post", "void"}:
         held = list(book.open_holds())[-6:] if is_sound else []

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 
 from tests.simulation.books import Books, Node
-from tests.simulation.commands import BEGINNING, CHART, Choose, a_posting
+from tests.simulation.commands import BEGINNING, CHART, Choose, a_posting, a_transfer
 from tests.simulation.reference import Answer, Body, Book
 
 pytestmark = pytest.mark.servers
@@ -59,6 +59,7 @@ class Machine(RuleBasedStateMachine):
         choose(
             [
                 *[self._post_new] * 10,
+                *[self._post_ahead] * 4,
                 *[self._post_again, self._post_in_vain, self._wait, self._wait],
                 *[self._close_account, self._set_limits, self._lock_period, self._close_book],
             ]
@@ -67,6 +68,35 @@ class Machine(RuleBasedStateMachine):
     def _post_new(self) -> None:
         """A batch of new postings."""
         self._post([self._new() for _ in range(self.choose([1, 1, 2, 3]))])
+
+    def _post_ahead(self) -> None:
+        """Two batches, the second decided before the first is recorded; or all was otherwise."""
+        batches = [[self._plain() for _ in range(self.choose([1, 2]))] for _ in range(2)]
+        if self.bodies and self.choose([True, False, False]):
+            batches[1].append({**batches[1][0], "key": self.choose(self.bodies)["key"]})
+        if self.choose([True, False, False]):
+            batches[1].append(self.choose(batches[0]))
+        happens = self.choose([*[None] * 4, self._post_elsewhere, self._set_limits, self._wait])
+        expected: list[Answer] = []
+
+        def between() -> None:
+            if happens is not None:
+                happens()
+            for bodies in batches:
+                expected.extend(self._expect(bodies))
+
+        told = self.books.post_ahead(self.node, self.name, batches, between)
+        answers = [answer for of_batch in told for answer in of_batch]
+        assert answers == expected
+        for body, answer in zip((body for each in batches for body in each), answers, strict=True):
+            self._note(body, answer)
+
+    def _post_elsewhere(self) -> None:
+        """Another node posts."""
+        mine = self.node
+        self.node = next(node for node in self.nodes.values() if node is not mine)
+        self._post([self._plain() for _ in range(self.choose([1, 2, 3]))])
+        self.node = mine
 
     def _post_again(self) -> None:
         """The same once more, twice in a batch; then something else under its key."""
@@ -182,16 +212,28 @@ class Machine(RuleBasedStateMachine):
         self.keys += 1
         return a_posting(self.choose, self.book, f"k{self.keys}")
 
+    def _plain(self) -> Body:
+        """A posting of transfers alone, which is decided on what is remembered."""
+        self.keys += 1
+        transfers = [
+            a_transfer(self.choose, self.book, ["transfer"])
+            for _ in range(self.choose([1, 1, 1, 2]))
+        ]
+        return {"key": f"k{self.keys}", "transfers": transfers}
+
+    def _expect(self, bodies: list[Body]) -> list[Answer]:
+        """What comes of a batch in the reference."""
+        locked = self.book.locked_before
+        if self.book.mode == "live" and (locked is None or self.book.now >= locked):
+            self.book.expire(self.book.due())
+        return [self.book.post(body) for body in bodies]
+
     def _post(self, bodies: list[Body]) -> None:
         """A batch, through the ledger and the reference; refusals leave no trace."""
         before = self.books.rows("every_row", self.name)
         answers = self.books.post(self.node, self.name, bodies)
         recorded = len(self.book.postings)
-        locked = self.book.locked_before
-        if self.book.mode == "live" and (locked is None or self.book.now >= locked):
-            self.book.expire(self.book.due())
-        expected = [self.book.post(body) for body in bodies]
-        assert answers == expected
+        assert answers == self._expect(bodies)
         if len(self.book.postings) == recorded:
             assert self.books.rows("every_row", self.name) == before
         for body, answer in zip(bodies, answers, strict=True):
@@ -214,3 +256,4 @@ def test_the_ledger_does_what_the_reference_does(books: Books) -> None:
     run_state_machine_as_test(OfThese, settings=BOUNDS)
     assert books.check() == []
     assert books.answers_told > 100
+    assert min(books.batches[way] for way in ("assumed", "given up", "locked")) > 0

@@ -99,8 +99,8 @@ async def arguments(bank: Bank) -> dict[str, Any]:
 
 async def record(bank: Bank, asked: dict[str, Any]) -> datetime | None:
     """When it was recorded, if it was."""
-    ((recorded_at,),) = await bank.database.statement(RECORD, *asked.values())
-    assert recorded_at is None or isinstance(recorded_at, datetime)
+    (row,) = await bank.database.statement(RECORD, *asked.values())
+    recorded_at: datetime | None = row["recorded_at"]
     return recorded_at
 
 
@@ -128,7 +128,7 @@ async def test_what_is_right_is_recorded(bank: Bank) -> None:
 async def test_nothing_is_recorded_where_it_is_not_so(bank: Bank, wrong: dict[str, Any]) -> None:
     """Neither a posting nor a refusal is right then; no row is touched."""
     asked = await arguments(bank) | wrong
-    nothing = {name: [] for name in NAMES[8:]}
+    nothing: dict[str, Any] = {name: [] for name in NAMES[8:]}
     before = await bank.dump()
     assert await record(bank, asked) is None
     if "keys" not in wrong:

@@ -25,8 +25,8 @@ async def _rows(database: Database, query: str, *args: object) -> list[dict[str,
 
 
 async def _pid(database: Database) -> int:
-    ((pid,),) = await database.statement(_SQL.my_pid)
-    return int(pid)
+    (row,) = await database.statement(_SQL.my_pid)
+    return int(row["pg_backend_pid"])
 
 
 async def test_its_rows(database: Database) -> None:
