@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import trio
 
@@ -81,6 +81,8 @@ class Conversation:
             node = self._chance.choice(self._nodes)
             results = await node.post(BOOK, [to_request(body) for body in bodies])
             assert not isinstance(results, Refusal), results
+            places = [each.posted.number for each in results if _is_fresh(each)]
+            assert places == sorted(places), "one caller's are in its order"
             for call, result in zip(calls, results, strict=True):
                 self._hear(call, result)
 
@@ -111,6 +113,10 @@ class Conversation:
     def _step(self) -> int:
         self._steps += 1
         return self._steps
+
+
+def _is_fresh(result: Result) -> TypeGuard[Accepted]:
+    return isinstance(result, Accepted) and result.fresh
 
 
 class Record(NamedTuple):

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from app.ledger import store
+from app.ledger import desk, store
 from app.storage import Annex, Database
 from tests.simulation.callers import Conversation, judge, record, two_nodes
 
@@ -12,9 +12,18 @@ pytestmark = pytest.mark.servers
 
 @pytest.mark.parametrize("callers", [1, 4, 16])
 async def test_what_callers_were_told_can_be(
-    annex: Annex, database_url: str, owner: Database, callers: int
+    annex: Annex,
+    database_url: str,
+    owner: Database,
+    callers: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Replayed in the ledger's order, the reference gives each answer and every balance."""
+    """Replayed in the ledger's order, the reference gives each answer and every balance.
+
+    Batches are small, so that one caller's postings are in several, and decided ahead.
+    """
+    monkeypatch.setattr(desk, "POSTINGS_AHEAD_MIN", 1)
+    monkeypatch.setattr(desk, "TRANSFERS_A_BATCH_MAX", 6)
     async with two_nodes(annex, database_url, owner) as nodes:
         conversation = Conversation(nodes, seed=callers)
         await conversation.hold(callers, requests=320)
