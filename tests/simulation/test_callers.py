@@ -18,10 +18,8 @@ async def test_what_callers_were_told_can_be(
     callers: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Replayed in the ledger's order, the reference gives each answer and every balance.
-
-    Batches are small, so that one caller's postings are in several, and decided ahead.
-    """
+    """Replayed in the ledger's order, the reference gives each answer and every balance."""
+    # One caller's postings are in several batches, and these are decided ahead.
     monkeypatch.setattr(desk, "POSTINGS_AHEAD_MIN", 1)
     monkeypatch.setattr(desk, "TRANSFERS_A_BATCH_MAX", 6)
     async with two_nodes(annex, database_url, owner) as nodes:

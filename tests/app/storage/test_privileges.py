@@ -127,11 +127,7 @@ async def _is_needed(
 
 
 async def test_every_right_to_write_is_needed(owner: Database) -> None:
-    """Of what lets the server write, column by column, some statement needs each.
-
-    Statements are looked through as they are planned. One is a function's that they call, so that
-    is called.
-    """
+    """Of what lets the server write, column by column, some statement needs each."""
     statements = _statements().values()
     await owner.write(_run, _SQL.open_line, _SQL.open_book)
     needless = []
