@@ -191,11 +191,13 @@ class PosterActor(Actor[None]):
         async with self._turn:
             if self._failed:
                 raise StorageDown("of the batch before this one nothing is known")
-            results = None if decided is None else await self._record(decided)
-            if results is None:
-                results = await self._post_locked(requests)
+            recorded_at = None if decided is None else await self._record(decided)
+            results = None if recorded_at else await self._post_locked(requests)
         # The next batch is sent before callers are answered, who have more to ask.
         await trio.lowlevel.checkpoint()
+        if decided is not None and recorded_at is not None:
+            return decided.batch.answers(decided.decisions, recorded_at)
+        assert results is not None, "it was posted one way or the other"
         return results
 
     async def _decide(self, requests: Sequence[PostingRequest]) -> _Decided | None:
@@ -209,8 +211,8 @@ class PosterActor(Actor[None]):
         batch, decisions = decide(state, requests)
         return _Decided(state, batch, decisions, arguments_if_so(state, batch, requests))
 
-    async def _record(self, decided: _Decided) -> list[Result] | None:
-        """Record what was decided; None if the book is not as it was taken to be."""
+    async def _record(self, decided: _Decided) -> datetime | None:
+        """Record what was decided, and say when; None if the book is not as it was taken to be."""
         if self._remembered is not decided.state:
             return None
         (row,) = await self._database.statement(RECORD, *decided.arguments)
@@ -220,7 +222,7 @@ class PosterActor(Actor[None]):
             return None
         if decided.batch.recorded:
             decided.state.recorded_at = recorded_at
-        return decided.batch.answers(decided.decisions, recorded_at)
+        return recorded_at
 
     async def _look_up(self, state: BookState, wanted: set[AccountKey]) -> bool:
         """Learn how accounts stand of which nothing is known; whether all of them are open.
