@@ -130,6 +130,16 @@ async def test_an_account_that_was_looked_at_twice(bank: Bank) -> None:
     assert last.debit_balance_after == 3
 
 
+async def test_an_account_that_moved_before_it_was_looked_at(bank: Bank) -> None:
+    """It is later than the book that is remembered, so nothing that was decided on both holds."""
+    await bank.limit("seller:new:payable", 0)
+    async with two_nodes(bank) as pair:
+        await pair.elsewhere(pay("theirs", 7, credit="seller:new:payable"))
+        (result,) = told(await pair.here.post("acme", [pay("spent", 7, "seller:new:payable", SAM)]))
+    assert pair.node.ways == ["assumed", "locked"]
+    assert accepted(result).transfers[0].debit_balance_after == 0
+
+
 async def test_paths_that_are_no_accounts(bank: Bank) -> None:
     """Neither in the chart, nor a path, nor a text that PostgreSQL holds: refused in their turn."""
     async with two_nodes(bank) as pair:

@@ -1,5 +1,6 @@
 """Two batches of a book under way at once: keys that were used, holds that are over, what fails."""
 
+import random
 from datetime import timedelta
 from functools import partial
 
@@ -7,7 +8,7 @@ import pytest
 import trio
 
 from actors import run_root
-from app.domain.errors import Refusal
+from app.domain.errors import Code, Refusal
 from app.ledger import desk
 from app.ledger.codes import LedgerCode
 from app.ledger.model import Accepted, Result
@@ -15,7 +16,7 @@ from app.ledger.poster import Posters
 from app.ledger.request import Pending
 from app.storage import Database, StorageDown
 from tests.app.ledger.posting_book import BANK, SAM, SUE, Bank, accepted, ask, pay, refusal
-from tests.app.ledger.two_nodes import three_accounts, two_nodes
+from tests.app.ledger.two_nodes import Pair, three_accounts, two_nodes
 from tests.app.ledger.watched_node import Watched, post, settle, told
 
 pytestmark = pytest.mark.servers
@@ -173,3 +174,31 @@ async def test_who_was_heard_is_answered_at_a_stop(bank: Bank) -> None:
     assert numbers == {"first": 3, "second": 4, "third": 5}
     assert isinstance(await posters.post("acme", [pay("late")]), Refusal)
     await bank.check()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_many_callers_and_many_failures(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Whoever asks until it is known has each of its postings once, and in its order."""
+    monkeypatch.setattr(desk, "TRANSFERS_A_BATCH_MAX", 3)
+    chance = random.Random(seed)
+    places: dict[str, list[int]] = {}
+
+    async def insist(pair: Pair, name: str) -> None:
+        requests = [pay(f"{name}.{place}", 1) for place in range(chance.randint(1, 9))]
+        posters = chance.choice([pair.here, pair.here, pair.here, pair.there])
+        answer: list[Result] | Refusal = Refusal(Code.OUTCOME_UNKNOWN)
+        if chance.random() < 0.2:
+            chance.choice([pair.node.before, pair.node.after]).append(StorageDown("gone"))
+        while isinstance(answer, Refusal):
+            answer = await posters.post("acme", requests)
+        places[name] = [accepted(each).number for each in answer]
+
+    async with two_nodes(bank) as pair:
+        for number in range(40):
+            pair.nursery.start_soon(insist, pair, f"{number}")
+    assert all(each == sorted(each) for each in places.values())
+    numbers = sorted(number for each in places.values() for number in each)
+    assert numbers == [*range(3, 3 + len(numbers))]
+    assert {"assumed", "locked"} == {*pair.node.ways}
