@@ -34,12 +34,11 @@ import os
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import CodeType, TracebackType
 from typing import Final, NamedTuple, Self, TypeVar, TypeVarTuple
 
 import trio
@@ -284,9 +283,7 @@ class StepWatch(trio.abc.Instrument):
         while not self._over.wait(self._limit_s / LOOKS_PER_LIMIT):
             step = self._long_step()
             if step:
-                # Documented by Python, under this name.
-                stack = sys._current_frames().get(self._thread)  # noqa: SLF001 - see above
-                calls = _calls(stack)
+                calls = _calls(self._thread)
                 in_a_call = is_in_a_call(self._read_place())
                 if calls and step == self._long_step():
                     before = self._seen.step == step and self._seen.in_a_call
@@ -314,19 +311,44 @@ def is_in_a_call(place: str) -> bool:
     return not place.startswith(("running", "-1"))
 
 
-def _calls(frame: FrameType | None) -> tuple[str, ...]:
+def _calls(thread: int) -> tuple[str, ...]:
     """The innermost calls of a task's step, outermost first; none if it is not in its task."""
-    calls: deque[str] = deque()
-    outermost, here = frame, Path.cwd()
-    while frame is not None and frame.f_code.co_name != "unrolled_run":
-        if len(calls) < CALLS_MAX:
-            path = Path(frame.f_code.co_filename)
-            name = path.relative_to(here) if path.is_relative_to(here) else path
-            calls.appendleft(f"{name}:{frame.f_lineno} in {frame.f_code.co_qualname}")
-        outermost, frame = frame, frame.f_back
+    stack = _stack(thread)
     # Else it is trio, about to say that the step is over.
-    in_task = outermost is not None and outermost.f_code.co_flags & inspect.CO_COROUTINE
-    return tuple(calls) if in_task else ()
+    in_task = stack and stack[-1][0].co_flags & inspect.CO_COROUTINE
+    if not in_task:
+        return ()
+    here = Path.cwd()
+    return tuple(_call(code, line, here) for code, line in reversed(stack[:CALLS_MAX]))
+
+
+def _stack(thread: int) -> list[tuple[CodeType, int]]:
+    """What a thread runs, and at which lines, innermost first, up to trio's loop.
+
+    The thread goes on as soon as this one lets it, and Python 3.11 may crash when frames are looked
+    at meanwhile. So nothing else is done here, and no garbage is collected, which would call others
+    that let it: the walk is over long before this thread's share of the interpreter is.
+    """
+    stack: list[tuple[CodeType, int]] = []
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        # Documented by Python, under this name.
+        frame = sys._current_frames().get(thread)  # noqa: SLF001 - see above
+        while frame is not None and frame.f_code.co_name != "unrolled_run":
+            stack.append((frame.f_code, frame.f_lineno))
+            frame = frame.f_back
+        del frame
+    finally:
+        if collects:
+            gc.enable()
+    return stack
+
+
+def _call(code: CodeType, line: int, here: Path) -> str:
+    path = Path(code.co_filename)
+    name = path.relative_to(here) if path.is_relative_to(here) else path
+    return f"{name}:{line} in {code.co_qualname}"
 
 
 def run_watched(
