@@ -275,8 +275,8 @@ async def _read_head(stream: trio.abc.Stream, head: bytes) -> tuple[bytes, bytes
         trio.BrokenResourceError: the client stopped before, or went on beyond the bound.
     """
     while _HEAD_END not in head:
-        data = await stream.receive_some(RECEIVE_BYTES)
-        if not data or len(head) > HEAD_BYTES_MAX:
+        data = await stream.receive_some(RECEIVE_BYTES) if len(head) <= HEAD_BYTES_MAX else b""
+        if not data:
             raise trio.BrokenResourceError
         head += data
     end = head.index(_HEAD_END) + len(_HEAD_END)

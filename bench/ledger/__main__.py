@@ -144,6 +144,8 @@ async def _nodes(bench: Bench, other: Posters, size: Size) -> None:
 async def _waits(bench: Bench, size: Size, full: float) -> None:
     """How long a posting takes at half of full load, beside a commit of nothing."""
     await bench.make_book("half")
+    # Until the poster knows its accounts, each batch looks some of them up.
+    await closed(bench.batched("half", _SPREAD), _CALLERS, size.seconds)
     sides = [
         partial(steady, bench.batched("half", _SPREAD), full / 2, size.seconds),
         partial(closed, bench.nothing(), 1, size.seconds),
