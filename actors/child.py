@@ -7,9 +7,8 @@ is sorted here and reported to the supervisor as a value.
 - An Exception, or a group of them, is one crash. So is an error imposed on it from outside.
 - KeyboardInterrupt and SystemExit are an escalation: the supervisor stops in order and raises them.
 - `Cancelled` of the child's own scope is the supervisor's doing, or that it gave up, and no crash.
-  `Cancelled` of a
-  scope further out goes on, for somebody out there waits for it; errors beside it are told to
-  `emit`.
+  `Cancelled` of a scope further out goes on, for somebody out there waits for it; errors beside it
+  are told to `emit`.
 
 Neither starting nor stopping needs a task that watches a clock: the deadline of the start, and then
 that of the stop, is put on the child's own scope, and trio does the rest, even if the one who asked

@@ -25,9 +25,8 @@ revoke create on schema public from public;
 -- What may be called. Triggers run their functions whoever fires them; but whoever may execute such
 -- a function could put it on a table of his own, and some run as the owner.
 revoke execute on function
-refuse_change(), refuse_change_of_final(), refuse_recount(), check_account(), give_standard_chart(text),
-begin_with_standard_chart(),
-continue_books(), continue_accounts(), continue_holds(), move_revision(), violations(integer),
+refuse_change(), refuse_change_of_final(), refuse_recount(), check_account(), give_standard_chart(),
+continue_books(), continue_accounts(), continue_holds(), violations(integer),
 posting_by(text, timestamptz)
 from public;
 grant execute on function violations(integer), posting_by(text, timestamptz) to agio_server;

@@ -37,9 +37,6 @@ class WriteConnection(ReadConnection, Protocol):
     ) -> str:
         """Run it and return PostgreSQL's status, such as `UPDATE 1`."""
 
-    async def executemany(self, query: str, args: Iterable[Sequence[object]]) -> None:
-        """Run it once for each tuple of arguments."""
-
     async def copy_records_to_table(
         self, table_name: str, *, records: Iterable[Sequence[object]], columns: Sequence[str]
     ) -> str:
@@ -56,6 +53,3 @@ class SessionConnection(WriteConnection, Protocol):
 
     async def add_listener(self, channel: str, callback: Callable[..., object]) -> None:
         """LISTEN; `callback(connection, pid, channel, payload)` runs on the annex."""
-
-    async def remove_listener(self, channel: str, callback: Callable[..., object]) -> None:
-        """UNLISTEN."""

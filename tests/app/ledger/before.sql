@@ -154,3 +154,17 @@ select number, key, transfers, recorded_at from posting where book = $1 order by
 -- name: books_after
 -- How far the books are.
 select id, head, recorded_at, mode from book order by id;
+
+-- name: spoil
+-- Patterns with limits that their accounts, which begin at nothing, are beyond.
+insert into chart (book, pattern, kind, floor, ceiling)
+values ('acme', 'ward-a:*', 'asset', 5, 90), ('acme', 'ward-b:*', 'asset', -90, -5);
+
+-- name: wards
+-- Those patterns as they are.
+select
+    floor,
+    ceiling
+from chart
+where pattern like 'ward-%'
+order by pattern;

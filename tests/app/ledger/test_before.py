@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import asyncpg
 import pytest
 
 from app.ledger.codes import LedgerCode
@@ -76,3 +77,26 @@ async def test_nothing_is_taken_over_from_nothing(annex: Annex, empty_database_u
         await bank.open()
         assert accepted((await bank.post(pay("first")))[0]).number == 1
         await bank.check()
+
+
+async def test_a_ledger_as_it_landed_goes_on(annex: Annex, empty_database_url: str) -> None:
+    """Also with patterns whose accounts could not begin: now they may, and no more such come."""
+    database = Database(annex, empty_database_url, pool_size=2)
+    await migrate(database, load_migrations()[:2])
+    await database.session(fill)
+    await migrate(database, load_migrations()[:5])
+    await database.session(spoil)
+    await migrate(database)
+    async with running(database):
+        limits = [(row["floor"], row["ceiling"]) for row in await rows(database, "wards")]
+        assert limits == [(0, 90), (-90, 0)]
+        with pytest.raises(asyncpg.CheckViolationError, match="chart_lets_accounts_begin"):
+            await database.session(spoil)
+        bank = Bank(database)
+        assert accepted((await bank.post(pay("more", 5, debit="ward-a:x")))[0]).number == 21
+        await bank.check()
+
+
+async def spoil(conn: SessionConnection) -> None:
+    """Patterns that no account can begin in."""
+    await conn.execute(_SQL.spoil)
